@@ -1,0 +1,171 @@
+"""GeoParquet 1.1.0 on Arrow tables: the `geo` metadata key, WKB columns, and back to shapely.
+
+Belongs here: what makes a `pyarrow.Table` written by `pyarrow.parquet.write_table` a valid GeoParquet file, and reading
+its geometry and CRS again. Geometry operations and file placement don't.
+
+Source: https://geoparquet.org/releases/v1.1.0/ (OGC GeoParquet specification 1.1.0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyproj
+import shapely
+
+from agristat_platform.geometry.errors import GeometryColumnError, GeometryCrsError
+
+GEOPARQUET_VERSION = "1.1.0"
+
+_TYPE_NAMES = (
+    "Point",
+    "LineString",
+    "LinearRing",
+    "Polygon",
+    "MultiPoint",
+    "MultiLineString",
+    "MultiPolygon",
+    "GeometryCollection",
+)
+
+
+def geometry_metadata(
+    crs: Any, geometry_types: Iterable[str] = (), bbox: Sequence[float] | None = None, *, column: str = "geometry"
+) -> dict[str, Any]:
+    """The `geo` object of a file with one WKB geometry column, as a dict.
+
+    Parameters
+    ----------
+    crs:
+        Anything pyproj takes ("EPSG:32630", WKT, PROJJSON, a CRS object).
+    geometry_types:
+        GeoParquet names ("Polygon", "MultiPolygon", "Point Z"); empty means "not known", as in the specification.
+    bbox:
+        (xmin, ymin, xmax, ymax) of the whole column in its CRS; left out when None.
+    column:
+        Name of the geometry column.
+
+    Raises
+    ------
+    GeometryCrsError
+        PROJ does not know the CRS.
+    """
+    described: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": sorted(set(geometry_types)),
+        "crs": _parse_crs(crs).to_json_dict(),
+    }
+    if bbox is not None:
+        described["bbox"] = [float(value) for value in bbox]
+    return {"version": GEOPARQUET_VERSION, "primary_column": column, "columns": {column: described}}
+
+
+def geoparquet_metadata(
+    crs: Any, geometry_types: Iterable[str] = (), bbox: Sequence[float] | None = None, *, column: str = "geometry"
+) -> dict[bytes, bytes]:
+    """`geometry_metadata` as the key and value that go into an Arrow schema's metadata; same arguments and errors."""
+    described = geometry_metadata(crs, geometry_types, bbox, column=column)
+    return {b"geo": json.dumps(described, sort_keys=True).encode()}
+
+
+def with_geometry(table: pa.Table, crs: Any, column: str = "geometry") -> pa.Table:
+    """The table with GeoParquet metadata for its WKB column, other schema metadata kept.
+
+    Geometry types and the bounding box are taken from the data. Empty and null geometries are allowed.
+
+    Raises
+    ------
+    GeometryColumnError
+        The column is absent, not binary, or holds bytes that are no WKB.
+    GeometryCrsError
+        PROJ does not know the CRS.
+    """
+    geometries = read_geometry(table, column)
+    present = geometries[~shapely.is_missing(geometries)]
+    bbox = None
+    if len(present) and not bool(np.all(shapely.is_empty(present))):
+        bbox = [float(value) for value in shapely.total_bounds(present)]
+    metadata = dict(table.schema.metadata or {})
+    metadata.update(geoparquet_metadata(crs, _geometry_types(present), bbox, column=column))
+    return table.replace_schema_metadata(metadata)
+
+
+def read_geometry(table: pa.Table, column: str = "geometry") -> npt.NDArray[np.object_]:
+    """The table's WKB column as an array of shapely geometries; None where null.
+
+    Raises
+    ------
+    GeometryColumnError
+        The column is absent, not binary, or holds bytes that are no WKB.
+    """
+    if column not in table.column_names:
+        raise GeometryColumnError(
+            f"the table has no geometry column {column!r}",
+            remedy=f"Its columns are {', '.join(table.column_names)}",
+        )
+    values = table.column(column)
+    storage = values.type.storage_type if isinstance(values.type, pa.BaseExtensionType) else values.type
+    if not (pa.types.is_binary(storage) or pa.types.is_large_binary(storage)):
+        raise GeometryColumnError(
+            f"the geometry column {column!r} is of type {values.type}, not WKB", remedy="Write geometries as WKB binary"
+        )
+    raw = np.empty(len(values), dtype=object)
+    raw[:] = values.to_pylist()
+    try:
+        return np.asarray(shapely.from_wkb(raw), dtype=object)
+    except shapely.errors.GEOSException as error:
+        raise GeometryColumnError(
+            f"the geometry column {column!r} holds bytes that are no WKB: {error}",
+            where=_first_bad_row(raw),
+            remedy="Write the table again from its source",
+        ) from error
+
+
+def geometry_crs(table: pa.Table, column: str = "geometry") -> pyproj.CRS:
+    """The CRS declared by the table's GeoParquet metadata; OGC:CRS84 where the metadata leaves it out (specification).
+
+    Raises
+    ------
+    GeometryCrsError
+        The table has no GeoParquet metadata for the column, or declares the CRS as unknown (null).
+    """
+    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    described = geo.get("columns", {}).get(column)
+    if described is None:
+        raise GeometryCrsError(
+            f"the table carries no GeoParquet metadata for column {column!r}", remedy="Give the CRS with with_geometry"
+        )
+    declared = described.get("crs", "OGC:CRS84")
+    if declared is None:
+        raise GeometryCrsError(f"the CRS of column {column!r} is declared unknown", remedy="Find out and declare it")
+    return _parse_crs(declared)
+
+
+def _parse_crs(crs: Any) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise GeometryCrsError(f"PROJ does not know the CRS {crs!r}", remedy='Use for example "EPSG:32630"') from error
+
+
+def _geometry_types(present: npt.NDArray[np.object_]) -> list[str]:
+    codes = shapely.get_type_id(present)
+    heights = shapely.has_z(present)
+    names = set()
+    for code, high in {(int(c), bool(z)) for c, z in zip(codes, heights, strict=True)}:
+        # GeoParquet knows no LinearRing: its WKB is that of a line
+        name = "LineString" if _TYPE_NAMES[code] == "LinearRing" else _TYPE_NAMES[code]
+        names.add(f"{name} Z" if high else name)
+    return sorted(names)
+
+
+def _first_bad_row(raw: npt.NDArray[np.object_]) -> str | None:
+    for row, value in enumerate(raw):
+        if value is not None and shapely.from_wkb(value, on_invalid="ignore") is None:
+            return f"row {row}"
+    return None
