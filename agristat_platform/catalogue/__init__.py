@@ -1,0 +1,87 @@
+"""Regions, season calendar, crop nomenclatures and settings: what a user edits, read and checked.
+
+The ground floor: it imports no other science package, and reads no imagery and no survey.
+"""
+
+from agristat_platform.catalogue.errors import (
+    CatalogueError,
+    ConfigurationError,
+    IntervalsFromItemsError,
+    InvalidGridError,
+    InvalidPartitionError,
+    InvalidSeasonKeyError,
+    RegionExistsError,
+    UnknownCatalogueError,
+    UnknownCropError,
+    UnknownRegionError,
+    UnknownSeasonError,
+)
+from agristat_platform.catalogue.grid import Grid, reproject
+from agristat_platform.catalogue.loading import Catalogue, load_catalogue, load_nomenclature, load_region
+from agristat_platform.catalogue.nomenclature import Crop, CropNomenclature
+from agristat_platform.catalogue.partition import Partition
+from agristat_platform.catalogue.region import Region
+from agristat_platform.catalogue.region_sections import (
+    CollectionRequest,
+    EstimationSettings,
+    ImagerySource,
+    RecordedSurvey,
+    SegmentationSettings,
+    SimulationSettings,
+    StrataSettings,
+    SurveySettings,
+    TrainingSettings,
+)
+from agristat_platform.catalogue.seasons import (
+    Interval,
+    Season,
+    homologous_key,
+    item_intervals,
+    season_intervals,
+    season_keys_between,
+    season_window,
+)
+from agristat_platform.catalogue.settings import CatalogueEndpoint, Settings, load_settings
+
+__all__ = [
+    "Catalogue",
+    "CatalogueEndpoint",
+    "CatalogueError",
+    "CollectionRequest",
+    "ConfigurationError",
+    "Crop",
+    "CropNomenclature",
+    "EstimationSettings",
+    "Grid",
+    "ImagerySource",
+    "Interval",
+    "IntervalsFromItemsError",
+    "InvalidGridError",
+    "InvalidPartitionError",
+    "InvalidSeasonKeyError",
+    "Partition",
+    "RecordedSurvey",
+    "Region",
+    "RegionExistsError",
+    "Season",
+    "SegmentationSettings",
+    "Settings",
+    "SimulationSettings",
+    "StrataSettings",
+    "SurveySettings",
+    "TrainingSettings",
+    "UnknownCatalogueError",
+    "UnknownCropError",
+    "UnknownRegionError",
+    "UnknownSeasonError",
+    "homologous_key",
+    "item_intervals",
+    "load_catalogue",
+    "load_nomenclature",
+    "load_region",
+    "load_settings",
+    "reproject",
+    "season_intervals",
+    "season_keys_between",
+    "season_window",
+]

@@ -1,0 +1,125 @@
+"""Turns what pydantic finds wrong in a configuration file into one readable line per problem."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agristat_platform.catalogue.errors import did_you_mean
+
+SHOWN_CHARACTERS = 80
+
+EXPECTED_TYPES = {
+    "string_type": "text (in quotes where it looks like a number)",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "date_type": "a date such as 2018-10-01",
+    "date_from_datetime_inexact": "a date such as 2018-10-01",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+COMPARISONS = {"greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least")} | {
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def problem_lines(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
+    """Return one line per problem: file, field path, the value got, what is allowed and the closest match.
+
+    Parameters
+    ----------
+    error:
+        What pydantic raised.
+    model:
+        The model that was being validated, for the names of allowed fields.
+    where:
+        The file, as the user names it.
+    """
+    lines = []
+    for detail in error.errors(include_url=False, include_context=True):
+        path = tuple(detail["loc"])
+        lines.append(f"{where}: {_field_path(path)}{_describe(detail['type'], detail, model, path)}")
+    return lines
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: words in quotes, long ones cut."""
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = text.replace("\n", " ")
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def _field_path(path: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    return f"{text.lstrip('.')}: " if text else ""
+
+
+def _describe(kind: str, detail: Any, model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    got, context = detail.get("input"), detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _allowed_fields(model, path[:-1])
+        return f"unknown key; allowed: {', '.join(allowed)}{did_you_mean(path[-1], allowed)}"
+    if kind == "missing":
+        return "is missing"
+    if kind in ("literal_error", "enum"):
+        allowed = re.findall(r"'([^']*)'", context.get("expected", ""))
+        return f"got {shown(got)}; allowed: {', '.join(allowed)}{did_you_mean(got, allowed)}"
+    if kind in EXPECTED_TYPES:
+        return f"got {shown(got)}; allowed: {EXPECTED_TYPES[kind]}"
+    if kind in COMPARISONS:
+        name, words = COMPARISONS[kind]
+        return f"got {shown(got)}; allowed: {words} {context.get(name)}"
+    if kind == "string_pattern_mismatch":
+        return f"got {shown(got)}; allowed: text of the form {context.get('pattern')}"
+    if kind == "value_error":
+        reason = str(context.get("error", detail["msg"]))
+        return reason if isinstance(got, dict | list | tuple) else f"got {shown(got)}; {reason}"
+    return f"got {shown(got)}; {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _allowed_fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields allowed at `path`, found by walking down the annotations from `model`."""
+    candidates: list[Any] = [model]
+    for part in path:
+        candidates = [below for candidate in candidates for below in _annotations_below(candidate, part)]
+    names: list[str] = []
+    for candidate in candidates:
+        if _is_model(candidate):
+            names += [field.alias or name for name, field in candidate.model_fields.items()]
+    return list(dict.fromkeys(names))
+
+
+def _annotations_below(annotation: Any, part: int | str) -> list[Any]:
+    if _is_model(annotation):
+        if part == annotation.__name__:  # the branch of a union, which pydantic writes into the path
+            return [annotation]
+        for name, field in annotation.model_fields.items():
+            if part in (name, field.alias):
+                return _unwrapped(field.annotation)
+        return []
+    return [inner for argument in typing.get_args(annotation) for inner in _unwrapped(argument)]
+
+
+def _unwrapped(annotation: Any) -> list[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _unwrapped(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [inner for argument in typing.get_args(annotation) for inner in _unwrapped(argument)]
+    return [annotation]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

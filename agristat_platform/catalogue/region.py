@@ -1,0 +1,243 @@
+"""A region: area of interest, grid, seasons and the settings of every stage. Its sections are in `region_sections`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import shapely
+import shapely.geometry
+from affine import Affine
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+
+from agristat_platform.catalogue.errors import IntervalsFromItemsError, InvalidGridError, UnknownSeasonError, closest
+from agristat_platform.catalogue.grid import LONLAT, Grid, reproject, require_projected
+from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
+from agristat_platform.catalogue.region_sections import (
+    EstimationSettings,
+    ImagerySource,
+    Positive,
+    Section,
+    SegmentationSettings,
+    SimulationSettings,
+    SurveySettings,
+    TrainingSettings,
+)
+from agristat_platform.catalogue.seasons import Interval, Names, Season, homologous_key, season_intervals
+
+SIMULATED_COUNTRY = "ZZ"  # ISO 3166 keeps ZZ free for users
+
+
+class AoiGeometry(Section):
+    """Polygon or MultiPolygon in longitude and latitude, as GeoJSON writes it."""
+
+    type: Literal["Polygon", "MultiPolygon"]
+    coordinates: list[Any]
+
+    @model_validator(mode="after")
+    def _valid_on_the_globe(self) -> AoiGeometry:
+        check_aoi(_shape(self))
+        return self
+
+
+class AoiBounds(Section):
+    """A box in the region's own CRS: left, bottom, right, top in metres."""
+
+    bounds: Annotated[tuple[float, float, float, float], Field(strict=False)]
+
+    @model_validator(mode="after")
+    def _has_area(self) -> AoiBounds:
+        left, bottom, right, top = self.bounds
+        if not (left < right and bottom < top):
+            raise ValueError("bounds must be left, bottom, right, top with left < right and bottom < top")
+        return self
+
+
+class ExplicitGrid(Section):
+    """A grid given number by number, to lie exactly on existing rasters.
+
+    `transform`: the six numbers a, b, c, d, e, f of x = a·column + b·row + c, y = d·column + e·row + f.
+    """
+
+    transform: Annotated[tuple[float, float, float, float, float, float], Field(strict=False)]
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+
+
+def _projected(crs: str) -> str:
+    try:
+        require_projected(crs)
+    except InvalidGridError as error:
+        raise ValueError(str(error)) from error
+    return crs
+
+
+class Region(Section):
+    """One region as its file in `config/regions` describes it.
+
+    Parameters
+    ----------
+    code:
+        Name of the file without `.yaml`; names the partition.
+    name:
+        Names by language.
+    country:
+        ISO 3166-1 alpha-2, or ZZ for a simulated one.
+    crs:
+        Projected CRS in metres of all rasters and geometries of the region.
+    resolution_m:
+        Side of a pixel.
+    aoi:
+        Area of interest; may be left out where `grid` is given, which then is the area.
+    grid:
+        Only to lie exactly on existing rasters; else it follows from AOI and resolution.
+    crops:
+        Name of the nomenclature in `config/crops`.
+    seasons:
+        By season key.
+    imagery, training, simulation:
+        None where the region has no such stage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    code: str
+    name: Names
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    description: str | None = None
+    simulated: bool = False
+    crs: Annotated[str, AfterValidator(_projected)]
+    resolution_m: Positive
+    aoi: AoiGeometry | AoiBounds | None = None
+    explicit_grid: ExplicitGrid | None = Field(default=None, alias="grid")
+    crops: str
+    seasons: Annotated[dict[str, Season], Field(min_length=1)]
+    imagery: ImagerySource | None = None
+    segmentation: SegmentationSettings = SegmentationSettings()
+    training: TrainingSettings | None = None
+    survey: SurveySettings
+    estimation: EstimationSettings = EstimationSettings()
+    simulation: SimulationSettings | None = None
+
+    @field_validator("code")
+    @classmethod
+    def _code_is_a_name(cls, code: str) -> str:
+        if not REGION_CODE.fullmatch(code):
+            raise ValueError("use small letters and digits joined by hyphens, such as demo-valley")
+        return code
+
+    @field_validator("seasons")
+    @classmethod
+    def _season_keys(cls, seasons: dict[str, Season]) -> dict[str, Season]:
+        for key in seasons:
+            if not SEASON_KEY.fullmatch(key):
+                raise ValueError(f'"{key}" is not a season key; use year and month, such as 2023-10')
+        return dict(sorted(seasons.items()))
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Region:
+        if self.aoi is None and self.explicit_grid is None:
+            raise ValueError("the region has no aoi")
+        if self.simulated != (self.simulation is not None):
+            raise ValueError("simulated: true and a section simulation go together")
+        if (self.country == SIMULATED_COUNTRY) != self.simulated:
+            raise ValueError(f"country {SIMULATED_COUNTRY} is for simulated regions, and only for those")
+        if self.imagery is None and self.training is not None:
+            raise ValueError("training needs imagery to learn from")
+        try:
+            grid = self.grid()
+        except InvalidGridError as error:
+            raise ValueError(f"no grid: {error}") from error
+        if not grid.outline().buffer(self.resolution_m).intersects(self.aoi_projected()):
+            raise ValueError("the grid lies outside the aoi")
+        return self
+
+    def grid(self) -> Grid:
+        """Return the region's pixel grid: the explicit one, or the AOI snapped outwards to multiples of resolution_m.
+
+        Raises
+        ------
+        InvalidGridError
+            The AOI has no extent in the CRS.
+        """
+        if self.explicit_grid is not None:
+            given = self.explicit_grid
+            return Grid(self.crs, Affine(*given.transform), given.width, given.height)
+        return Grid.from_bounds(self.aoi_projected().bounds, self.crs, self.resolution_m)
+
+    def aoi_geometry(self) -> Any:
+        """Return the AOI as a shapely geometry in longitude and latitude."""
+        if isinstance(self.aoi, AoiGeometry):
+            return _shape(self.aoi)
+        return reproject(self.aoi_projected(), self.crs, LONLAT)
+
+    def aoi_projected(self) -> Any:
+        """Return the AOI as a shapely geometry in the region's CRS, metres."""
+        if isinstance(self.aoi, AoiGeometry):
+            return reproject(_shape(self.aoi), LONLAT, self.crs)
+        if isinstance(self.aoi, AoiBounds):
+            return shapely.box(*self.aoi.bounds)
+        return self.grid().outline()
+
+    def season(self, key: str) -> Season:
+        """Return a season.
+
+        Raises
+        ------
+        UnknownSeasonError
+            The region has none of this key; the error names those it has.
+        """
+        if key in self.seasons:
+            return self.seasons[key]
+        near = closest(key, self.seasons)
+        hint = f'Did you mean "{near}"? ' if near else ""
+        raise UnknownSeasonError(
+            f'region {self.code} has no season "{key}"',
+            where=f"config/regions/{self.code}.yaml",
+            remedy=f"{hint}It has: {', '.join(self.seasons)}",
+        )
+
+    def intervals(self, key: str) -> list[Interval]:
+        """Return the time steps of a season, by the length that the imagery section names (month without one).
+
+        Raises
+        ------
+        UnknownSeasonError
+            See `season`.
+        IntervalsFromItemsError
+            The length is `item`: number the items' own periods by `seasons.item_intervals`.
+        """
+        season = self.season(key)
+        length = self.imagery.interval if self.imagery else "month"
+        if length == "item":
+            raise IntervalsFromItemsError(
+                f"the intervals of region {self.code} are those of its imagery items",
+                where=f"season {key}",
+                remedy="Take them from the scenes table of that season",
+            )
+        return season_intervals(season.start, season.end, length)
+
+    def homologous(self, key: str) -> str:
+        """Return the key of the same season one year earlier, whether the region has it or not."""
+        return homologous_key(key)
+
+
+def check_aoi(geometry: Any) -> None:
+    """Raise ValueError unless a lon/lat geometry is a valid, non-empty area on the globe off the antimeridian."""
+    if geometry.is_empty or geometry.area == 0:
+        raise ValueError("the area of interest is empty")
+    left, bottom, right, top = geometry.bounds
+    if left < -180 or right > 180 or bottom < -90 or top > 90:
+        if left >= -180 and right <= 360 and bottom >= -90 and top <= 90:
+            raise ValueError("it crosses the antimeridian; split the region there into two")
+        raise ValueError("coordinates must be longitude, latitude in degrees, in that order")
+    if right - left > 180:
+        raise ValueError("it crosses the antimeridian (or spans half the globe); split the region into two")
+    if not geometry.is_valid:
+        raise ValueError(f"the polygon is not valid: {shapely.is_valid_reason(geometry)}")
+
+
+def _shape(aoi: AoiGeometry) -> Any:
+    try:
+        return shapely.geometry.shape({"type": aoi.type, "coordinates": aoi.coordinates})
+    except (ValueError, TypeError, IndexError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise ValueError(f"coordinates do not make a {aoi.type}: {error}") from error

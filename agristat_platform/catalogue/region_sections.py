@@ -1,0 +1,242 @@
+"""The sections of a region file: imagery, segmentation, training, survey, estimation, simulation.
+
+The region itself and what is computed from it are in `region`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from agristat_platform.catalogue.seasons import IntervalLength
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+BandList = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, strict=False)]
+
+
+class Section(BaseModel):
+    """A section of a configuration file: unknown keys are refused, types are not guessed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class CollectionRequest(Section):
+    """Which bands of a STAC collection are read; `catalogue` when it is another one than the region's."""
+
+    bands: BandList
+    catalogue: str | None = None
+
+
+class ImagerySource(Section):
+    """Where the region's scenes come from and which of them are good enough.
+
+    Parameters
+    ----------
+    catalogue:
+        Name of an imagery catalogue of `agristat.yaml`.
+    collections:
+        Collections by STAC identifier.
+    interval:
+        Length of the time step of composites; `item`: every item is a composite already and a step of its own.
+    max_cloud_share:
+        Scenes with more cloud over the AOI, by their mask, are dropped.
+    min_aoi_cover:
+        Scenes with data over less of the AOI are dropped.
+    """
+
+    catalogue: str
+    collections: Annotated[dict[str, CollectionRequest], Field(min_length=1)]
+    interval: IntervalLength = "month"
+    max_cloud_share: Share = 0.20
+    min_aoi_cover: Share = 0.05
+
+
+def _number_or_auto(value: Any) -> Any:
+    if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError('give a positive number or "auto"')
+
+
+class SegmentationSettings(Section):
+    """Shepherd segmentation: which layers, and how coarse.
+
+    Parameters
+    ----------
+    layers:
+        Bands (`B08`) or indices (`ndvi`) that segments should be homogeneous in.
+    n_clusters:
+        Clusters of the k-means that seeds the segments.
+    min_pixels:
+        Smaller clumps are merged into their nearest neighbour.
+    max_distance:
+        Largest spectral distance over which clumps merge; `auto` takes it from the cluster centres.
+    max_intervals:
+        The number of intervals with the most data to segment on.
+    """
+
+    layers: BandList = ("ndvi", "B08", "B04")
+    n_clusters: Annotated[int, Field(ge=2, le=1000)] = 60
+    min_pixels: Annotated[int, Field(ge=1)] = 20
+    max_distance: Annotated[Literal["auto"] | float, BeforeValidator(_number_or_auto)] = "auto"
+    max_intervals: Annotated[int, Field(ge=1)] = 4
+    seed: Seed = 1
+
+
+class TrainingSettings(Section):
+    """Labelled places to learn from; these never enter an estimate.
+
+    Parameters
+    ----------
+    source:
+        `simulation`: from the simulated landscape; `file`: from `file`.
+    file:
+        Path; `{real_data}` and `{config}` stand for those folders of the settings.
+    labels:
+        How many labels to take; None: all.
+    block_size_m:
+        Side of the square blocks that cross-validation holds out together.
+    folds:
+        Parts of the cross-validation.
+    """
+
+    source: Literal["simulation", "file"]
+    file: str | None = None
+    labels: Annotated[int, Field(ge=1)] | None = None
+    seed: Seed = 1
+    block_size_m: Positive = 1000.0
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+
+    @model_validator(mode="after")
+    def _file_is_named(self) -> TrainingSettings:
+        if self.source == "file" and not self.file:
+            raise ValueError("source is file, but no file is named")
+        return self
+
+
+class StrataSettings(Section):
+    """Strata by the cultivated share of a unit.
+
+    `source`: the `land_use` map or the `crop_map` of the homologous season before (where there is none: land use).
+    `bounds`: shares that part the strata, rising; two bounds make three strata.
+    """
+
+    source: Literal["land_use", "crop_map"] = "land_use"
+    bounds: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1, strict=False)] = (0.1, 0.5)
+
+    @model_validator(mode="after")
+    def _bounds_rise(self) -> StrataSettings:
+        if any(after <= before for before, after in zip(self.bounds, self.bounds[1:], strict=False)):
+            raise ValueError(f"bounds {list(self.bounds)} do not rise")
+        return self
+
+
+class RecordedSurvey(Section):
+    """A published survey that comes with the platform or its data folder, by name."""
+
+    dataset: Annotated[str, Field(min_length=1)]
+
+
+class SurveySettings(Section):
+    """How the probability sample of the estimates is drawn, or why there is none.
+
+    Parameters
+    ----------
+    kind:
+        `area_frame`: squares over the AOI, drawn by stratum; `recorded`: a sample that was drawn and observed
+        elsewhere; `none`: no probability sample, so no official estimate.
+    reason:
+        Why there is none (with `none`), shown wherever an estimate would be.
+    segment_side_m, sample_size:
+        Side of a square and number of squares to draw (with `area_frame`).
+    field_data:
+        Where observations of the sample come from: simulation, `file`, or the recorded survey.
+    field_data_file:
+        Path with `field_data: file`; `{real_data}` and `{config}` stand for those folders of the settings.
+    """
+
+    kind: Literal["area_frame", "recorded", "none"]
+    reason: str | None = None
+    segment_side_m: Positive | None = None
+    sample_size: Annotated[int, Field(ge=2)] | None = None
+    strata: StrataSettings = StrataSettings()
+    allocation: Literal["proportional", "neyman"] = "proportional"
+    min_per_stratum: Annotated[int, Field(ge=2)] = 2
+    seed: Seed = 1
+    field_data: Literal["simulation", "file", "recorded"] | None = None
+    field_data_file: str | None = None
+    recorded: RecordedSurvey | None = None
+
+    @model_validator(mode="after")
+    def _kind_has_its_fields(self) -> SurveySettings:
+        needed = {
+            "area_frame": ("segment_side_m", "sample_size", "field_data"),
+            "recorded": ("recorded",),
+            "none": ("reason",),
+        }[self.kind]
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"kind {self.kind} needs {' and '.join(missing)}")
+        if self.field_data == "file" and self.field_data_file is None:
+            raise ValueError("field_data is file, but no field_data_file is named")
+        return self
+
+
+def _all_or_codes(value: Any) -> Any:
+    if value == "all":
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(code, str) for code in value):
+        return tuple(value)
+    raise ValueError('give "all" or a list of crop codes')
+
+
+class EstimationSettings(Section):
+    """What is published and by which rules.
+
+    Parameters
+    ----------
+    crops:
+        Codes to publish; `all`: every cultivated class.
+    variance:
+        Variance estimator of the regression estimator: `residual`, `g_weighted` or `df`.
+    confidence:
+        Level of the confidence intervals.
+    cv_threshold:
+        Estimates with a larger coefficient of variation are flagged.
+    """
+
+    crops: Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all_or_codes)] = "all"
+    variance: Literal["residual", "g_weighted", "df"] = "residual"
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    cv_threshold: Annotated[float, Field(gt=0)] = 0.20
+
+
+class SimulationSettings(Section):
+    """The simulated landscape of a region.
+
+    Parameters
+    ----------
+    seed:
+        Of everything random in it.
+    mean_parcel_ha, small_parcel_share:
+        Mean area of a parcel, and share of parcels below half a hectare.
+    cultivated_share:
+        Share of the land that is cultivated.
+    cloudiness:
+        Mean share of a scene under cloud.
+    crop_shares:
+        Share of the cultivated parcels by crop code; None: the simulation's own.
+    farms, households:
+        Size of the farm and household populations.
+    """
+
+    seed: Seed = 1
+    mean_parcel_ha: Positive = 2.5
+    small_parcel_share: Share = 0.15
+    cultivated_share: Share = 0.7
+    cloudiness: Share = 0.4
+    crop_shares: dict[str, Share] | None = None
+    farms: Annotated[int, Field(ge=1)] = 300
+    households: Annotated[int, Field(ge=1)] = 1200
