@@ -221,22 +221,47 @@ class SimulationSettings(Section):
     seed:
         Of everything random in it.
     mean_parcel_ha, small_parcel_share:
-        Mean area of a parcel, and share of parcels below half a hectare.
+        Mean area of a cultivated parcel, and share of these parcels below half a hectare.
     cultivated_share:
         Share of the land that is cultivated.
-    cloudiness:
-        Mean share of a scene under cloud.
+    merged_share, split_share:
+        Share of parcels merged or split from one homologous season to the next.
+    clear_dates_share, partly_cloudy_dates_share:
+        Share of the optical dates without cloud, and with cloud over less than a fifth of the land; the rest is cloudy.
+    season_shift_days:
+        Days by which canopies are late (negative: early), by season key; what isn't named is drawn from the seed.
+    sentinel2_step_days, sentinel1_step_days, landsat_step_days:
+        Days from one acquisition to the next.
+    profiles:
+        Growth profile by crop code, where the crop's LUCAS code doesn't say it (`VET: vetch`).
     crop_shares:
         Share of the cultivated parcels by crop code; None: the simulation's own.
+    yield_noise:
+        Relative standard deviation of a yield as the enumerator measures it.
     farms, households:
-        Size of the farm and household populations.
+        Size of the farm and household populations (farms: at most one to three parcels).
     """
 
     seed: Seed = 1
     mean_parcel_ha: Positive = 2.5
-    small_parcel_share: Share = 0.15
-    cultivated_share: Share = 0.7
-    cloudiness: Share = 0.4
+    small_parcel_share: Annotated[float, Field(ge=0, le=0.6)] = 0.15
+    cultivated_share: Annotated[float, Field(ge=0.1, le=0.95)] = 0.7
+    merged_share: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    split_share: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    clear_dates_share: Share = 0.45
+    partly_cloudy_dates_share: Share = 0.25
+    season_shift_days: dict[str, Annotated[float, Field(ge=-60, le=60)]] = {}
+    sentinel2_step_days: Annotated[int, Field(ge=1, le=60)] = 10
+    sentinel1_step_days: Annotated[int, Field(ge=1, le=60)] = 12
+    landsat_step_days: Annotated[int, Field(ge=1, le=60)] = 16
+    profiles: dict[str, str] = {}
     crop_shares: dict[str, Share] | None = None
+    yield_noise: Annotated[float, Field(ge=0, le=0.5)] = 0.06
     farms: Annotated[int, Field(ge=1)] = 300
     households: Annotated[int, Field(ge=1)] = 1200
+
+    @model_validator(mode="after")
+    def _dates_shares_fit(self) -> SimulationSettings:
+        if self.clear_dates_share + self.partly_cloudy_dates_share > 1:
+            raise ValueError("clear_dates_share and partly_cloudy_dates_share are more than 1 together")
+        return self
