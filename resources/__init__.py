@@ -1,0 +1,1 @@
+"""The outside world of the platform: imagery catalogues, the store of record, the warehouse."""
