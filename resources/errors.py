@@ -51,6 +51,10 @@ class PublishFailed(StorageError):
     """What arrived in the store is not what was sent."""
 
 
+class FieldArchiveError(AgristatError):
+    """Labels or field data that a region file names cannot be read."""
+
+
 class WarehouseError(AgristatError):
     """The DuckDB catalogue cannot be built or opened."""
 
