@@ -1,0 +1,107 @@
+"""Crop recognition: training sets, the crop model, its files, and how well it does on labels.
+
+Not here: segment features (`features`), maps and their design-based accuracy (`mapping`).
+"""
+
+from agristat_platform.classification.cross_validation import (
+    FOLDS_SCHEMA,
+    CrossValidation,
+    TransferAccuracy,
+    cross_validate,
+    figures_table,
+    transfer_accuracy,
+)
+from agristat_platform.classification.ensemble import IMPORTANCE_SCHEMA, CropEnsemble
+from agristat_platform.classification.errors import (
+    ClassificationError,
+    EmptyClassError,
+    FeatureMismatchError,
+    InvalidLabelsError,
+    LengthMismatchError,
+    ModelFileMissingError,
+    ModelFileTamperedError,
+    ModelFormatVersionError,
+    NotFittedError,
+    NoTrainingSamplesError,
+    SmallClassError,
+    TooFewBlocksError,
+    TooFewClassesError,
+    UnknownCropCodeError,
+)
+from agristat_platform.classification.figures import confusion_png
+from agristat_platform.classification.fitting import EnsembleSettings
+from agristat_platform.classification.folds import blocked_folds, spatial_blocks
+from agristat_platform.classification.labels import (
+    CLASS_SUPPORT_SCHEMA,
+    DROPPED_SCHEMA,
+    LABELS_SCHEMA,
+    LabelCheck,
+    class_support,
+    label_table,
+    validate_labels,
+)
+from agristat_platform.classification.leakage import Leak, fold_leakage, leakage
+from agristat_platform.classification.model_files import load_model, save_model
+from agristat_platform.classification.scores import (
+    CLASS_ACCURACY_SCHEMA,
+    Accuracy,
+    accuracy,
+    class_accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+)
+from agristat_platform.classification.training_sets import (
+    TrainingSet,
+    assemble_training_set,
+    training_set_from_series,
+)
+
+__all__ = [
+    "CLASS_ACCURACY_SCHEMA",
+    "CLASS_SUPPORT_SCHEMA",
+    "DROPPED_SCHEMA",
+    "FOLDS_SCHEMA",
+    "IMPORTANCE_SCHEMA",
+    "LABELS_SCHEMA",
+    "Accuracy",
+    "ClassificationError",
+    "CropEnsemble",
+    "CrossValidation",
+    "EmptyClassError",
+    "EnsembleSettings",
+    "FeatureMismatchError",
+    "InvalidLabelsError",
+    "LabelCheck",
+    "Leak",
+    "LengthMismatchError",
+    "ModelFileMissingError",
+    "ModelFileTamperedError",
+    "ModelFormatVersionError",
+    "NoTrainingSamplesError",
+    "NotFittedError",
+    "SmallClassError",
+    "TooFewBlocksError",
+    "TooFewClassesError",
+    "TrainingSet",
+    "TransferAccuracy",
+    "UnknownCropCodeError",
+    "accuracy",
+    "assemble_training_set",
+    "blocked_folds",
+    "class_accuracy",
+    "class_support",
+    "confusion_matrix",
+    "confusion_png",
+    "cross_validate",
+    "expected_calibration_error",
+    "figures_table",
+    "fold_leakage",
+    "label_table",
+    "leakage",
+    "load_model",
+    "save_model",
+    "spatial_blocks",
+    "training_set_from_series",
+    "transfer_accuracy",
+    "validate_labels",
+]
