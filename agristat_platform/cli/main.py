@@ -1,0 +1,67 @@
+"""`agristat`: the commands put together, and errors as one clean message."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import click
+import typer
+from rich.console import Console
+
+from agristat_platform import __version__
+from agristat_platform.cli import region, run, serve, store
+from agristat_platform.errors import AgristatError
+
+app = typer.Typer(
+    name="agristat",
+    help="From satellite scenes and a probability sample to official crop estimates an auditor can take apart.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(serve.demo)
+app.command("up")(serve.up)
+app.command("run")(run.run)
+app.command("estimates")(run.estimates)
+app.command("home")(serve.home)
+app.add_typer(region.app, name="region")
+app.add_typer(store.app, name="store")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"agristat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+) -> None:
+    """Options every command has."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 0 when it succeeded, 1 when it could not, 2 when it was called wrongly, 130 when it was interrupted."""
+    warnings.filterwarnings("ignore", module="dagster")
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except AgristatError as error:
+        errors.print(f"agristat: {error}")
+        return 1
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("agristat: interrupted; what was published stays, run the same command again to go on")
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""`agristat region …`: list, check, add and prepare regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agristat_platform.catalogue import add_region, check_region_file, describe_region
+from agristat_platform.cli.platform import Platform
+from agristat_platform.operations.preparation import prepare
+from agristat_platform.operations.progress import Progress
+
+app = typer.Typer(help="Regions and seasons: what the platform works on.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_regions() -> None:
+    """List the regions with their seasons."""
+    platform = Platform.load()
+    table = Table(box=None, pad_edge=False)
+    rows = [describe_region(region) for region in platform.catalogue.regions.values()]
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    platform.console.print(table)
+
+
+@app.command()
+def check(files: list[Path] = typer.Argument(None, help="Region files; all of config/regions when left out.", show_default=False)) -> None:
+    """Check region files; one line a problem."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    platform = Platform.load()
+    paths = files or sorted((platform.settings.config_dir / "regions").glob("*.yaml"))
+    problems = [problem for path in paths for problem in check_region_file(path, platform.settings)]
+    for problem in problems:
+        console.print(problem)
+    console.print(f"{len(paths)} region files, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def add(
+    file: Path = typer.Argument(..., help="The new region file (YAML)."),
+    replace: bool = typer.Option(False, "--replace", help="Take the place of a region with the same code."),
+) -> None:
+    """Check a region file and add it to config/regions."""
+    platform = Platform.load()
+    added = add_region(file, platform.settings, replace=replace)
+    platform.console.print(f"added {added}; the Dagster UI shows it after its code location is reloaded")
+
+
+@app.command("prepare")
+def prepare_region(region: str = typer.Argument(..., help="Code of the region.")) -> None:
+    """Make the local imagery archive of a region: simulate it, or build a STAC catalogue over files."""
+    platform = Platform.load()
+    with Progress(platform.console).shown() as progress:
+        prepare(platform.catalogue, platform.catalogue.region(region), progress)

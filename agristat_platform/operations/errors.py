@@ -1,0 +1,23 @@
+"""What can go wrong between the terminal and Dagster."""
+
+from agristat_platform.errors import AgristatError
+
+
+class UnknownSelectionError(AgristatError):
+    """The selection names no asset, or none that applies to the region."""
+
+
+class PortInUseError(AgristatError):
+    """Something already listens where the UI should."""
+
+
+class ServerDidNotStartError(AgristatError):
+    """A process that should serve stopped or stayed silent."""
+
+
+class RunFailedError(AgristatError):
+    """A Dagster run failed for a reason the platform has no name for."""
+
+
+class NothingToPrepareError(AgristatError):
+    """The region has no local archive to make."""

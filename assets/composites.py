@@ -1,0 +1,70 @@
+"""composites: clean, harmonised mosaics per interval on the region's one grid."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from agristat_platform import imagery
+from agristat_platform.catalogue import Catalogue
+from assets import checks
+from assets.families import asset_family, check
+from assets.materialisation import imagery_of, materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import picture, table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+CLEAR_COVER = 0.90   # of the AOI, per optical layer
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `composites`."""
+
+    @asset_family(
+        "composites",
+        seasons,
+        ins={"scenes": upstream("imagery")},
+        checks=[
+            check("composites", "schema", "Columns and types of the layer table as the contract says", blocking=True),
+            check("composites", "crs_and_grid", "Every raster lies on the region's grid", blocking=True),
+            check("composites", "cloud_free_cover", f"Every layer has a clear value on {CLEAR_COVER:.0%} of the area of interest"),
+        ],
+    )
+    def composites(
+        context: dg.AssetExecutionContext,
+        scenes: StoredVersion,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Masked medians per interval, band and collection: reflectance, linear backscatter, kelvin; missing stays missing."""
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        source = imagery_of(region)
+        table = scenes.table("scenes")
+        intervals = imagery.season_intervals_of(region, partition.season, table)
+
+        with storage.store.draft("composites", partition, stage="imagery") as draft:
+            made = imagery.build_composites(table, region, intervals, draft.directory)
+            draft.write_table("layers", made.layers)
+            quicklook = imagery.quicklook(made.layers, draft.directory)
+            draft.path("quicklook.png").write_bytes(quicklook)
+            return materialised(
+                draft,
+                region=region,
+                parameters={
+                    "interval": source.interval,
+                    "intervals": [[str(interval.start), str(interval.end)] for interval in intervals],
+                    "collections": {name: list(request.bands) for name, request in source.collections.items()},
+                },
+                metadata={
+                    **table_metadata(made.layers),
+                    "quicklook": picture(quicklook, "Composite"),
+                    "files": [path.name for path in made.files],
+                },
+                checks=[
+                    checks.schema("schema", draft.directory / "layers.parquet", imagery.LAYERS_SCHEMA),
+                    checks.raster_grid("crs_and_grid", made.files, region.grid()),
+                    checks.cloud_free_cover("cloud_free_cover", made.layers, minimum=CLEAR_COVER),
+                ],
+            )
+
+    return composites

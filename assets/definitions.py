@@ -1,0 +1,39 @@
+"""All asset families of a catalogue, built with its regions and seasons as partitions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from agristat_platform.catalogue import Catalogue
+from assets import (
+    composites,
+    crop_maps,
+    crop_models,
+    features,
+    field_data,
+    map_accuracy,
+    official_estimates,
+    scenes,
+    segments,
+    survey_samples,
+    training_labels,
+)
+from assets.partitions import homologous_season, region_seasons
+
+
+def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
+    """Every asset family, partitioned by the catalogue's regions and seasons."""
+    seasons, previous = region_seasons(catalogue), homologous_season(catalogue)
+    return [
+        scenes.build(seasons),
+        composites.build(seasons),
+        segments.build(seasons),
+        features.build(seasons),
+        training_labels.build(seasons),
+        crop_models.build(seasons, previous),
+        crop_maps.build(seasons),
+        survey_samples.build(seasons, previous),
+        field_data.build(seasons),
+        map_accuracy.build(seasons),
+        official_estimates.build(seasons),
+    ]

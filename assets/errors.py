@@ -1,0 +1,11 @@
+"""What can go wrong between resources and science."""
+
+from agristat_platform.errors import AgristatError
+
+
+class FamilyDoesNotApplyError(AgristatError):
+    """The asset does not exist for this region."""
+
+
+class LayersMissingError(AgristatError):
+    """A layer that a later stage needs is not among the composites."""

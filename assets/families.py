@@ -1,0 +1,102 @@
+"""The asset families: group, kinds, owner and the science behind each, in one table, and the decorator that applies it.
+
+A family's code version is the hash of the source files it rests on, so Dagster shows an asset as stale when its code changed and not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+import agristat_platform
+from agristat_platform.catalogue import Region
+
+EARTH_OBSERVATION, STATISTICS, FIELD = "team:earth-observation", "team:statistics", "team:field"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One asset family.
+
+    Attributes
+    ----------
+    group: the group in the UI, which is also the stage in the store's path.
+    kinds: what its files are or what makes them; shown as tags in the UI.
+    owner: who answers for it.
+    science: packages of agristat_platform whose code decides its content.
+    requires: the part of a region file without which the family does not apply to a region ("imagery", "training"), or None.
+    """
+
+    group: str
+    kinds: frozenset[str]
+    owner: str
+    science: tuple[str, ...]
+    requires: str | None = None
+
+
+FAMILIES: Mapping[str, Family] = {
+    "scenes": Family("imagery", frozenset({"stac", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
+    "composites": Family("imagery", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
+    "segments": Family("segmentation", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("segmentation", "geometry"), "imagery"),
+    "features": Family("features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features",), "imagery"),
+    "training_labels": Family("classification", frozenset({"parquet"}), FIELD, ("classification",), "training"),
+    "crop_models": Family("classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"),
+    "crop_maps": Family("mapping", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("mapping", "classification"), "training"),
+    "map_accuracy": Family("mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation"), "training"),
+    "survey_samples": Family("survey", frozenset({"parquet"}), STATISTICS, ("sampling",)),
+    "field_data": Family("survey", frozenset({"parquet"}), FIELD, ("sampling",)),
+    "official_estimates": Family("statistics", frozenset({"parquet"}), STATISTICS, ("estimation",)),
+}
+
+
+@cache
+def code_version(*packages: str) -> str:
+    """Hash of the source files of science packages (names below agristat_platform)."""
+    root = Path(agristat_platform.__file__).parent
+    digest = hashlib.sha256()
+    for package in sorted(packages):
+        for source in sorted((root / package).rglob("*.py")):
+            digest.update(source.relative_to(root).as_posix().encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def check(asset: str, name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
+    """Declare a check that the asset's own step evaluates; a blocking one that fails stops what comes after it in the run."""
+    return dg.AssetCheckSpec(name=name, asset=asset, description=description, blocking=blocking)
+
+
+def asset_family(
+    name: str,
+    seasons: dg.MultiPartitionsDefinition,
+    *,
+    ins: Mapping[str, dg.AssetIn] | None = None,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """`dg.asset` with everything the table knows of the family `name`; one partition per run in backfills."""
+    family = FAMILIES[name]
+    return dg.asset(
+        name=name,
+        partitions_def=seasons,
+        group_name=family.group,
+        kinds=set(family.kinds),
+        owners=[family.owner],
+        code_version=code_version(*family.science),
+        metadata={"stage": family.group},
+        ins=ins,
+        check_specs=list(checks),
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        io_manager_key="io_manager",
+    )
+
+
+def families_of(region: Region) -> list[str]:
+    """Asset families that apply to a region: one without imagery (a recorded survey) has neither scenes nor maps."""
+    present = {None: True, "imagery": region.imagery is not None, "training": region.training is not None}
+    return [name for name, family in FAMILIES.items() if present[family.requires]]

@@ -1,0 +1,77 @@
+"""features: statistics of every layer per segment, in one wide table with its dictionary."""
+
+from __future__ import annotations
+
+import dagster as dg
+import rasterio
+
+from agristat_platform import features as segment_features
+from agristat_platform.catalogue import Catalogue
+from assets import checks
+from assets.families import asset_family, check
+from assets.layer_stack import layer_reader
+from assets.materialisation import materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+MISSING_SHARE = 0.20
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `features`."""
+
+    @asset_family(
+        "features",
+        seasons,
+        ins={"segments": upstream("imagery"), "composites": upstream("imagery")},
+        checks=[
+            check("features", "one_row_per_segment", "Every segment has one row and no other has", blocking=True),
+            check("features", "missing_values", f"At most {MISSING_SHARE:.0%} of the values are missing"),
+            check("features", "dictionary_is_complete", "Every column stands in the dictionary with formula and unit", blocking=True),
+        ],
+    )
+    def features(
+        context: dg.AssetExecutionContext,
+        segments: StoredVersion,
+        composites: StoredVersion,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Optical bands and indices, radar and Landsat layers as statistics per segment; missing stays missing."""
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        with rasterio.open(segments.path("segments.tif")) as raster:
+            labels = raster.read(1)
+        polygons = segments.table("segments")
+        layers = composites.table("layers")
+        table, dictionary = segment_features.segment_features(labels, layers, layer_reader(composites), polygons)
+
+        with storage.store.draft("features", partition, stage="features") as draft:
+            draft.write_table("features", table)
+            draft.write_table("dictionary", dictionary)
+            columns = [name for name in table.column_names if name != "segment_id"]
+            missing = sum(table[name].null_count for name in columns) / max(1, table.num_rows * len(columns))
+            described = set(dictionary["name"].to_pylist())
+            undescribed = [name for name in columns if name not in described]
+            return materialised(
+                draft,
+                region=region,
+                parameters={"layers": layers.num_rows, "columns": len(columns)},
+                metadata={**table_metadata(table), "missing_share": missing, "columns": len(columns)},
+                checks=[
+                    checks.holds(
+                        "one_row_per_segment",
+                        sorted(table["segment_id"].to_pylist()) == sorted(polygons["segment_id"].to_pylist()),
+                        description=f"{table.num_rows} rows, {polygons.num_rows} segments",
+                    ),
+                    checks.holds("missing_values", missing <= MISSING_SHARE, description=f"{missing:.1%} of the values are missing", warn_only=True),
+                    checks.holds(
+                        "dictionary_is_complete",
+                        not undescribed,
+                        description=f"{len(undescribed)} columns without a description: {', '.join(undescribed[:10])}" if undescribed else "all described",
+                    ),
+                ],
+            )
+
+    return features

@@ -1,0 +1,73 @@
+"""From a finished draft to a Dagster result: the same frame for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from agristat_platform.catalogue import ImagerySource, Region
+from agristat_platform.provenance import ExternalRecord
+from assets.errors import FamilyDoesNotApplyError
+from resources.storage import Draft
+
+SIMULATED = "SIMULATED data: no figure here describes a real place"
+
+
+def upstream(requires: str | None = None, *, key: str | None = None, mapping: dg.PartitionMapping | None = None, optional: bool = False) -> dg.AssetIn:
+    """An input of the same partition (or of `mapping`'s).
+
+    Parameters
+    ----------
+    requires:
+        Part of a region file without which the upstream asset does not exist for a region: the input is then None.
+    key:
+        Asset, where the argument has another name.
+    optional:
+        None instead of an error when the mapped partition does not exist or has not been materialised.
+    """
+    metadata: dict[str, Any] = {"optional": optional}
+    if requires:
+        metadata["requires"] = requires
+    return dg.AssetIn(key=key, partition_mapping=mapping, metadata=metadata)
+
+
+def imagery_of(region: Region) -> ImagerySource:
+    """The region's imagery section.
+
+    Raises
+    ------
+    FamilyDoesNotApplyError
+        The region has none; names what can be materialised for it.
+    """
+    if region.imagery is None:
+        raise FamilyDoesNotApplyError(
+            f"region {region.code} has no imagery, so it has no scenes, segments or crop maps",
+            where=f"config/regions/{region.code}.yaml",
+            remedy="Materialise survey_samples, field_data and official_estimates, or give the region an imagery section",
+        )
+    return region.imagery
+
+
+def materialised(
+    draft: Draft,
+    *,
+    region: Region,
+    parameters: Mapping[str, Any],
+    seeds: Mapping[str, int] | None = None,
+    external: Iterable[ExternalRecord] = (),
+    metadata: Mapping[str, Any],
+    checks: Iterable[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult:
+    """Seal the draft and hand it to the I/O manager, with its content hash as Dagster's data version.
+
+    Simulated regions are labelled as such in the metadata and in the manifest.
+    """
+    draft.describe(parameters=parameters, seeds=seeds, simulated=region.simulated)
+    draft.external.extend(external)
+    draft.seal()
+    label = {"data": dg.MetadataValue.text(SIMULATED)} if region.simulated else {}
+    return dg.MaterializeResult(
+        value=draft, data_version=dg.DataVersion(draft.content_hash), metadata={**label, **metadata}, check_results=list(checks)
+    )

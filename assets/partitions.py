@@ -1,0 +1,55 @@
+"""Regions × seasons: the one partitioning of every asset, and the mapping to the homologous previous season.
+
+A season is a time window (Dagster then knows which season is latest, and schedules and automation act on that one alone).
+Tiles are never partitions.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from agristat_platform.catalogue import Catalogue, Partition
+
+REGION, SEASON = "region", "season"
+
+
+def region_seasons(catalogue: Catalogue) -> dg.MultiPartitionsDefinition:
+    """Every region of the catalogue × every season from the first one any region declares up to the current one."""
+    months = ",".join(str(month) for month in catalogue.settings.seasons_start_months)
+    return dg.MultiPartitionsDefinition(
+        {
+            REGION: dg.StaticPartitionsDefinition(sorted(catalogue.regions)),
+            SEASON: dg.TimeWindowPartitionsDefinition(
+                start=catalogue.first_season(), fmt="%Y-%m", cron_schedule=f"0 0 1 {months} *", end_offset=1
+            ),
+        }
+    )
+
+
+def homologous_season(catalogue: Catalogue) -> dg.MultiPartitionMapping:
+    """The same region one year earlier; a first season has none, which is no error."""
+    seasons_a_year = len(catalogue.settings.seasons_start_months)
+    return dg.MultiPartitionMapping(
+        {
+            REGION: dg.DimensionPartitionMapping(REGION, dg.IdentityPartitionMapping()),
+            SEASON: dg.DimensionPartitionMapping(
+                SEASON,
+                dg.TimeWindowPartitionMapping(
+                    start_offset=-seasons_a_year, end_offset=-seasons_a_year, allow_nonexistent_upstream_partitions=True
+                ),
+            ),
+        }
+    )
+
+
+def partition_of(context: dg.AssetExecutionContext) -> Partition:
+    """The region and season this step works on."""
+    key = context.partition_key
+    if not isinstance(key, dg.MultiPartitionKey):
+        raise TypeError(f"asset partitions are region × season, got {key!r}")
+    return Partition(region=key.keys_by_dimension[REGION], season=key.keys_by_dimension[SEASON])
+
+
+def partition_key(partition: Partition) -> dg.MultiPartitionKey:
+    """Dagster's key of a partition."""
+    return dg.MultiPartitionKey({REGION: partition.region, SEASON: partition.season})

@@ -1,0 +1,86 @@
+"""scenes: which satellite scenes of a season can be used over a region, and why the others cannot."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from agristat_platform import imagery
+from agristat_platform.catalogue import Catalogue
+from agristat_platform.provenance import ExternalRecord
+from assets import checks
+from assets.families import asset_family, check
+from assets.materialisation import imagery_of, materialised
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, table_metadata
+from resources.imagery_catalogue import ImageryCatalogue
+from resources.storage import StorageResource
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `scenes`."""
+
+    @asset_family(
+        "scenes",
+        seasons,
+        checks=[
+            check("scenes", "schema", "Columns and types as the contract says", blocking=True),
+            check("scenes", "every_collection_has_scenes", "Each collection the region asks for has at least one usable scene"),
+            check("scenes", "aoi_cover", "Usable scenes of each collection together cover the area of interest"),
+        ],
+    )
+    def scenes(
+        context: dg.AssetExecutionContext,
+        catalogue: dg.ResourceParam[Catalogue],
+        imagery_catalogue: ImageryCatalogue,
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Scenes of the season from the region's STAC catalogue, each kept or dropped with its reason.
+
+        Cloud is measured over the area of interest from the scene's own mask; the scene's metadata speak of the whole tile.
+        """
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        source = imagery_of(region)
+        items = imagery_catalogue.search(region, partition.season)
+        table = imagery.assess_scenes(items, region.grid(), region.aoi_projected(), source)
+        kept = table.filter(table["kept"])
+        context.log.info("%d of %d scenes kept", kept.num_rows, table.num_rows)
+
+        with storage.store.draft("scenes", partition, stage="imagery") as draft:
+            draft.write_table("scenes", table)
+            wanted = sorted(source.collections)
+            cover = {name: imagery.joint_cover(kept, name, region.aoi_projected(), region.grid()) for name in wanted}
+            by_collection = [
+                {
+                    "collection": name,
+                    "found": pc.sum(pc.equal(table["collection"], name)).as_py() or 0,
+                    "kept": pc.sum(pc.equal(kept["collection"], name)).as_py() or 0,
+                    "joint cover": cover[name],
+                }
+                for name in wanted
+            ]
+            dropped = table.filter(pc.invert(table["kept"])).select(["scene_id", "reason"]).to_pylist()
+            return materialised(
+                draft,
+                region=region,
+                parameters={
+                    "catalogue": source.catalogue,
+                    "max_cloud_share": source.max_cloud_share,
+                    "min_aoi_cover": source.min_aoi_cover,
+                    "collections": {name: list(request.bands) for name, request in source.collections.items()},
+                },
+                external=[ExternalRecord(kind="scene", id=row["scene_id"], href=imagery.item_href(row)) for row in table.to_pylist()],
+                metadata={**table_metadata(table), "by_collection": markdown_table(by_collection), "dropped": markdown_table(dropped)},
+                checks=[
+                    checks.schema("schema", draft.directory / "scenes.parquet", imagery.SCENES_SCHEMA),
+                    checks.holds(
+                        "every_collection_has_scenes",
+                        all(row["kept"] > 0 for row in by_collection),
+                        description=", ".join(f"{row['collection']}: {row['kept']}" for row in by_collection),
+                    ),
+                    checks.at_least("aoi_cover", min(cover.values()), 0.99, what="smallest joint cover of the AOI", warn_only=True),
+                ],
+            )
+
+    return scenes

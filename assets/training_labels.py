@@ -1,0 +1,75 @@
+"""training_labels: labelled places to learn from. Never units of the probability sample: these have the role "estimate"."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from agristat_platform import classification
+from agristat_platform.catalogue import Catalogue
+from assets import checks
+from assets.families import asset_family, check
+from assets.materialisation import materialised
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, table_metadata
+from resources.field_archive import FieldArchive
+from resources.storage import StorageResource
+
+LABELS_PER_CLASS = 5
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `training_labels`."""
+
+    @asset_family(
+        "training_labels",
+        seasons,
+        checks=[
+            check("training_labels", "schema", "Columns and types as the contract says", blocking=True),
+            check("training_labels", "role", 'Every label has the role "train"', blocking=True),
+            check("training_labels", "class_support", f"At least {LABELS_PER_CLASS} labels for every class of the nomenclature"),
+        ],
+    )
+    def training_labels(
+        context: dg.AssetExecutionContext,
+        catalogue: dg.ResourceParam[Catalogue],
+        field_archive: dg.ResourceParam[FieldArchive],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Labels as delivered, checked against the nomenclature; conflicting ones are set apart and counted."""
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        nomenclature = catalogue.nomenclature(region.code)
+        delivered = field_archive.training_labels(region, partition.season)
+        checked = classification.validate_labels(delivered.labels, nomenclature)
+        labels = checked.labels
+
+        with storage.store.draft("training_labels", partition, stage="classification") as draft:
+            draft.write_table("labels", labels)
+            draft.write_table("dropped", checked.dropped)
+            if delivered.series is not None:
+                draft.write_table("series", delivered.series)
+            counts = {row["values"]: row["counts"] for row in pc.value_counts(labels["crop_code"]).to_pylist()}
+            support = {crop.code: counts.get(crop.code, 0) for crop in nomenclature.crops}
+            return materialised(
+                draft,
+                region=region,
+                parameters={"source": delivered.source, "nomenclature": region.crops},
+                external=delivered.external,
+                metadata={
+                    **table_metadata(labels),
+                    "support": markdown_table([{"crop": code, "labels": count} for code, count in support.items()]),
+                    "dropped": checked.dropped.num_rows,
+                },
+                checks=[
+                    checks.schema("schema", draft.directory / "labels.parquet", classification.LABELS_SCHEMA),
+                    checks.holds(
+                        "role",
+                        set(labels["role"].to_pylist()) == {"train"},
+                        description=f"roles: {', '.join(sorted(set(labels['role'].to_pylist())))}",
+                    ),
+                    checks.class_support("class_support", support, minimum=LABELS_PER_CLASS),
+                ],
+            )
+
+    return training_labels

@@ -1,0 +1,173 @@
+"""Where labels and field observations come from: the simulated landscape, delivered files, or a recorded survey.
+
+What belongs here: finding and reading what a region's file names, and recording what was read. What does not: checking or using it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agristat_platform import imagery, sampling, simulation
+from agristat_platform.catalogue import Region, Settings
+from agristat_platform.classification import LABELS_SCHEMA
+from agristat_platform.provenance import ExternalRecord, sha256_file
+from resources.errors import FieldArchiveError
+
+
+@dataclass(frozen=True)
+class DeliveredLabels:
+    """Labels as they came, with their own feature columns where they brought some."""
+
+    labels: pa.Table
+    series: pa.Table | None
+    source: str
+    external: tuple[ExternalRecord, ...]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What enumerators found in the sampled units."""
+
+    field_data: pa.Table
+    source: str
+    external: tuple[ExternalRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class FieldArchive:
+    """Reads the field side of every region.
+
+    Attributes
+    ----------
+    settings: where the archive, the real data and the configuration lie.
+    """
+
+    settings: Settings
+
+    def training_labels(self, region: Region, season: str) -> DeliveredLabels:
+        """Labels to learn from.
+
+        Raises
+        ------
+        FieldArchiveError
+            The region has none configured, or the file it names is not there.
+        """
+        if region.training is None:
+            raise FieldArchiveError(
+                f"region {region.code} has no training labels",
+                where=f"config/regions/{region.code}.yaml",
+                remedy="Give it a section training with a source",
+            )
+        if region.training.source == "simulation":
+            path = self.settings.archive_dir / region.code / "training" / f"{season}.parquet"
+            self._require(path, f"agristat region prepare {region.code}")
+            return DeliveredLabels(
+                pq.read_table(path), None, "simulated windshield survey", (_record("training labels", path),)
+            )
+        path = self.settings.data_file(region.training.file or "")
+        self._require(path, "put the file there, or change training.file")
+        return self._labels_from_file(region, path)
+
+    def _labels_from_file(self, region: Region, path: Path) -> DeliveredLabels:
+        record = (_record("training labels", path),)
+        if {"step", "sample_id"} <= set(pq.read_schema(path).names):
+            labels, series = imagery.labelled_series(path, region)
+            return DeliveredLabels(labels, series, "labelled series", record)
+        table = pq.read_table(path)
+        missing = [name for name in LABELS_SCHEMA.names if name not in table.column_names]
+        if missing:
+            raise FieldArchiveError(
+                f"columns {', '.join(missing)} are missing",
+                where=str(path),
+                remedy="See docs/field_data.md for the columns",
+            )
+        return DeliveredLabels(table.select(LABELS_SCHEMA.names), None, "delivered file", record)
+
+    def land_use(self, region: Region) -> Path:
+        """The land-use raster strata are made from (1: cultivated, 2: not).
+
+        Raises
+        ------
+        FieldArchiveError
+            It is not there.
+        """
+        path = self.settings.archive_dir / region.code / "land_use.tif"
+        self._require(
+            path,
+            f"put a land-use raster there (1: cultivated, 2: other land), or run agristat region prepare {region.code}",
+        )
+        return path
+
+    def record(self, kind: str, path: Path) -> ExternalRecord:
+        """How a manifest names a file of the archive."""
+        return _record(kind, path)
+
+    def observations(self, region: Region, season: str, units: pa.Table) -> Observations:
+        """Field data on sampled units (`unit_id`, `geometry`).
+
+        Raises
+        ------
+        FieldArchiveError
+            No source is configured, or its file is not there.
+        """
+        survey = region.survey
+        if survey.field_data == "simulation":
+            table = simulation.observe_segments(self.settings.archive_dir, region, season, units)
+            return Observations(table, "simulated enumeration")
+        if survey.field_data == "file" and survey.field_data_file:
+            path = self.settings.data_file(survey.field_data_file)
+            self._require(path, "put the file there, or change survey.field_data_file")
+            return Observations(
+                _cast(pq.read_table(path), sampling.FIELD_DATA_SCHEMA, path),
+                "delivered file",
+                (_record("field data", path),),
+            )
+        raise FieldArchiveError(
+            f"region {region.code} names no source of field data",
+            where=f"config/regions/{region.code}.yaml",
+            remedy="Set survey.field_data to simulation or file",
+        )
+
+    def recorded_survey(self, region: Region) -> tuple[sampling.RecordedSurvey, ExternalRecord]:
+        """A survey others drew and handed down.
+
+        Raises
+        ------
+        FieldArchiveError
+            The data set is not one the platform knows.
+        MissingRecordedSurveyError
+            Its file is not there.
+        """
+        name = region.survey.recorded.dataset if region.survey.recorded else None
+        if name != "battese-harter-fuller":
+            raise FieldArchiveError(
+                f"no recorded survey {name!r}",
+                where=f"config/regions/{region.code}.yaml",
+                remedy="There is: battese-harter-fuller",
+            )
+        folder = self.settings.real_data.parent / "oracles"
+        survey = sampling.load_battese_harter_fuller(folder)
+        return survey, _record("recorded survey", folder / "09_ebluP_BHF_cornsoybean.json")
+
+    def _require(self, path: Path, remedy: str) -> None:
+        if not path.exists():
+            raise FieldArchiveError("the file is not there", where=str(path), remedy=remedy[0].upper() + remedy[1:])
+
+
+def _record(kind: str, path: Path) -> ExternalRecord:
+    return ExternalRecord(kind=kind, id=path.name, href=path.as_uri(), sha256=sha256_file(path))
+
+
+def _cast(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
+    missing = [field.name for field in schema if field.name not in table.column_names]
+    if missing:
+        raise FieldArchiveError(
+            f"columns {', '.join(missing)} are missing",
+            where=str(path),
+            remedy="See docs/field_data.md for the columns",
+        )
+    return table.select(schema.names).cast(schema)
