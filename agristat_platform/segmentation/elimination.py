@@ -1,0 +1,245 @@
+"""Elimination of small segments into the spectrally nearest larger neighbour.
+
+Belongs here: the two elimination steps of Shepherd et al. 2019 (section 2.3), first single pixels by the nearest
+neighbouring pixel, then segments in increasing size by the nearest segment mean. Clumping and numbering do not.
+
+Within one size all choices are made before the first merge is carried out, so that the result does not depend on the
+order in which segments are visited; among equally near neighbours the first one met wins, going through the segment's
+pixels in the order they joined and through each pixel's neighbours from the upper left.
+
+Sums are float64 and therefore exact for integer images of up to 32 bits and less than 2**21 pixels to a segment, for
+16 bits up to 2**37.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Segments of one size are gone over again while merges happen (a merge changes who is larger and how near); in
+# practice two or three rounds settle it, the bound only keeps a pathological image linear.
+_MAX_ROUNDS = 10
+
+
+@njit(cache=True, nogil=True)
+def eliminate_single_pixels(image, labels, sizes, cols, eight):  # type: ignore[no-untyped-def]
+    """Give each one-pixel segment to its spectrally nearest neighbouring pixel in a larger segment, in place.
+
+    Parameters
+    ----------
+    image : (bands, rows × cols), any numeric type
+    labels : (rows × cols,) uint32, changed in place
+    sizes : (segments + 1,) int64, changed in place; emptied segments get 0
+    cols : number of columns
+    eight : neighbours also over corners
+
+    Returns
+    -------
+    Number of pixels that changed segment. Single pixels without a larger neighbour stay.
+    """
+    n_bands, n_pixels = image.shape
+    pending = 0
+    for p in range(n_pixels):
+        if labels[p] != 0 and sizes[labels[p]] == 1:
+            pending += 1
+    pixels = np.empty(pending, dtype=np.uint32)
+    pending = 0
+    for p in range(n_pixels):
+        if labels[p] != 0 and sizes[labels[p]] == 1:
+            pixels[pending] = p
+            pending += 1
+    targets = np.empty(pending, dtype=np.uint32)
+    eliminated = 0
+    while pending > 0:
+        for k in range(pending):
+            p = int(pixels[k])
+            column = p % cols
+            targets[k] = 0
+            best = np.inf
+            for dr in range(-1, 2):
+                for dc in range(-1, 2):
+                    q = p + dr * cols + dc
+                    if (
+                        (not eight and dr != 0 and dc != 0)
+                        or q < 0
+                        or q >= n_pixels
+                        or column + dc < 0
+                        or column + dc >= cols
+                    ):
+                        continue
+                    label = labels[q]
+                    if label == 0 or sizes[label] < 2:
+                        continue
+                    distance = 0.0
+                    for b in range(n_bands):
+                        difference = np.float64(image[b, p]) - np.float64(image[b, q])
+                        distance += difference * difference
+                    if distance < best:
+                        best = distance
+                        targets[k] = label
+        kept = 0
+        for k in range(pending):
+            if targets[k] != 0:
+                p = int(pixels[k])
+                sizes[labels[p]] = 0
+                labels[p] = targets[k]
+                sizes[targets[k]] += 1
+            else:
+                pixels[kept] = pixels[k]
+                kept += 1
+        eliminated += pending - kept
+        if kept == pending:
+            break
+        pending = kept
+    return eliminated
+
+
+@njit(cache=True, nogil=True)
+def segment_sums(image, labels, n_segments):  # type: ignore[no-untyped-def]
+    """Sum of every band over every segment: (n_segments + 1, bands) float64; row 0 stays zero."""
+    n_bands, n_pixels = image.shape
+    sums = np.zeros((n_segments + 1, n_bands))
+    for b in range(n_bands):
+        for p in range(n_pixels):
+            if labels[p] != 0:
+                sums[labels[p], b] += np.float64(image[b, p])
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def _linked_pixels(labels, n_segments):  # type: ignore[no-untyped-def]
+    """Each segment's pixels as a circular list in raster order: the pixel after each pixel, each segment's last one."""
+    following = np.empty(len(labels), dtype=np.uint32)
+    last = np.zeros(n_segments + 1, dtype=np.uint32)
+    started = np.zeros(n_segments + 1, dtype=np.bool_)
+    for p in range(len(labels)):
+        label = labels[p]
+        if label == 0:
+            continue
+        if started[label]:
+            following[p] = following[last[label]]
+            following[last[label]] = p
+        else:
+            following[p] = p
+            started[label] = True
+        last[label] = p
+    return following, last
+
+
+@njit(cache=True, nogil=True)
+def _nearest_larger(s, labels, following, last, sums, sizes, mean, limit, cols, eight):  # type: ignore[no-untyped-def]
+    """The larger neighbour with the nearest mean within the squared distance `limit`; 0 where there is none."""
+    n_pixels = len(labels)
+    n_bands = sums.shape[1]
+    size = sizes[s]
+    for b in range(n_bands):
+        mean[b] = sums[s, b] / size
+    best = np.uint32(0)
+    best_distance = np.inf
+    previous = np.uint32(0)  # the one just looked at: neighbours come in runs
+    p = int(following[last[s]])
+    for _ in range(size):
+        column = p % cols
+        for dr in range(-1, 2):
+            for dc in range(-1, 2):
+                q = p + dr * cols + dc
+                if (
+                    (not eight and dr != 0 and dc != 0)
+                    or q < 0
+                    or q >= n_pixels
+                    or column + dc < 0
+                    or column + dc >= cols
+                ):
+                    continue
+                label = labels[q]
+                if label == previous or sizes[label] <= size or label == 0:
+                    continue
+                previous = label
+                distance = 0.0
+                for b in range(n_bands):
+                    difference = mean[b] - sums[label, b] / sizes[label]
+                    distance += difference * difference
+                if distance < best_distance:
+                    best_distance = distance
+                    best = label
+        p = int(following[p])
+    return best if best_distance <= limit else np.uint32(0)
+
+
+@njit(cache=True, nogil=True)
+def _merge(s, target, labels, following, last, sums, sizes):  # type: ignore[no-untyped-def]
+    p = last[s]
+    for _ in range(sizes[s]):
+        p = following[p]
+        labels[p] = target
+    first = following[last[s]]
+    following[last[s]] = following[last[target]]
+    following[last[target]] = first
+    last[target] = last[s]
+    for b in range(sums.shape[1]):
+        sums[target, b] += sums[s, b]
+    sizes[target] += sizes[s]
+    sizes[s] = 0
+
+
+@njit(cache=True, nogil=True)
+def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight):  # type: ignore[no-untyped-def]
+    """Merge segments below `min_pixels` into the nearest larger neighbour, smallest size first, in place.
+
+    Parameters
+    ----------
+    labels : (rows × cols,) uint32, changed in place
+    sums, sizes : (segments + 1, bands) float64 and (segments + 1,) int64, changed in place; emptied segments get size 0
+    min_pixels : smallest size that is left alone
+    limit : largest squared distance between means that may be merged
+    cols : number of columns
+    eight : neighbours also over corners
+
+    Returns
+    -------
+    Number of segments merged away. Those without a larger neighbour within the limit stay.
+    """
+    n_segments = len(sizes) - 1
+    following, last = _linked_pixels(labels, n_segments)
+    mean = np.empty(sums.shape[1])
+    n_small = 0
+    for s in range(1, n_segments + 1):
+        if 0 < sizes[s] < min_pixels:
+            n_small += 1
+    small = np.empty(n_small, dtype=np.uint32)
+    n_small = 0
+    for s in range(1, n_segments + 1):
+        if 0 < sizes[s] < min_pixels:
+            small[n_small] = s
+            n_small += 1
+    current = np.empty(n_small, dtype=np.uint32)
+    targets = np.empty(n_small, dtype=np.uint32)
+    eliminated = 0
+    for size in range(1, min_pixels):
+        # Those still to come; a list that shrinks keeps the total at pixels × log(min_pixels).
+        n_current = 0
+        kept = 0
+        for k in range(n_small):
+            s = small[k]
+            if sizes[s] == size:
+                current[n_current] = s
+                n_current += 1
+            elif size < sizes[s] < min_pixels:
+                small[kept] = s
+                kept += 1
+        n_small = kept
+        for _ in range(_MAX_ROUNDS):
+            for k in range(n_current):
+                targets[k] = _nearest_larger(current[k], labels, following, last, sums, sizes, mean, limit, cols, eight)
+            kept = 0
+            for k in range(n_current):
+                if targets[k] != 0:
+                    _merge(current[k], targets[k], labels, following, last, sums, sizes)
+                    eliminated += 1
+                else:
+                    current[kept] = current[k]
+                    kept += 1
+            if kept == n_current:
+                break
+            n_current = kept
+    return eliminated

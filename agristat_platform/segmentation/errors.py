@@ -1,0 +1,29 @@
+"""What can go wrong when an image is cut into segments or segments become polygons."""
+
+from __future__ import annotations
+
+from agristat_platform.errors import AgristatError
+
+
+class SegmentationError(AgristatError):
+    """The root of errors about segmentation."""
+
+
+class ImageShapeError(SegmentationError):
+    """The image or label raster has the wrong number of dimensions, no pixel, or a type that cannot be segmented."""
+
+
+class EmptyImageError(SegmentationError):
+    """Every pixel of the image is nodata."""
+
+
+class TooManySegmentsError(SegmentationError):
+    """More segments or pixels than a 32-bit segment number can tell apart."""
+
+
+class SegmentationOptionError(SegmentationError):
+    """An option is outside its range."""
+
+
+class SegmentCrsError(SegmentationError):
+    """Areas and perimeters were asked for in a CRS that has no linear unit."""
