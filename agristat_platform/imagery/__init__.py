@@ -1,0 +1,70 @@
+"""Imagery: STAC search, cloud masks, reflectance and backscatter, composites on the region's grid."""
+
+from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
+from agristat_platform.imagery.composites import CompositeSet, build_composites, periods_of
+from agristat_platform.imagery.encoding import band_encoding, processing_baseline
+from agristat_platform.imagery.errors import (
+    AoiOutsideImageryError,
+    CatalogueRefusedError,
+    CatalogueUnreachableError,
+    GridMismatchError,
+    ImageryError,
+    ItemWithoutDatetimeError,
+    MissingAssetError,
+    MissingRealDataError,
+    NoScenesLeftError,
+    PartialAnswerError,
+    ServerFailedError,
+    UncalibratedRadarError,
+    UnknownBandError,
+    UnknownBaselineError,
+    UnknownCollectionError,
+    UnreadableSceneError,
+)
+from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
+from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
+from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
+from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
+from agristat_platform.imagery.versions import superseded_scenes
+
+__all__ = [
+    "COLLECTIONS",
+    "LAYERS_SCHEMA",
+    "SCENES_SCHEMA",
+    "AoiOutsideImageryError",
+    "Band",
+    "CatalogueRefusedError",
+    "CatalogueUnreachableError",
+    "Collection",
+    "CompositeSet",
+    "GridMismatchError",
+    "ImageryError",
+    "ItemWithoutDatetimeError",
+    "MissingAssetError",
+    "MissingRealDataError",
+    "NoScenesLeftError",
+    "PartialAnswerError",
+    "SearchAnswer",
+    "ServerFailedError",
+    "UncalibratedRadarError",
+    "UnknownBandError",
+    "UnknownBaselineError",
+    "UnknownCollectionError",
+    "UnreadableSceneError",
+    "assess_scenes",
+    "band_encoding",
+    "build_composites",
+    "collection_table",
+    "kept_items",
+    "periods_of",
+    "processing_baseline",
+    "qa_pixel_mask",
+    "read_layer",
+    "read_layers",
+    "requested_bands",
+    "scl_mask",
+    "search_catalogue",
+    "search_scenes",
+    "superseded_scenes",
+    "write_cog",
+]

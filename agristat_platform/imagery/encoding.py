@@ -1,0 +1,222 @@
+"""What one item says about itself: its file per band, its scale and offset, its tile, zone, baseline and moment.
+
+The −1000 offset of Sentinel-2 since processing baseline 04.00 is decided here, once per band and scene.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+import pystac
+
+from agristat_platform.imagery.collections import Band, Collection, collection_table
+from agristat_platform.imagery.errors import (
+    ItemWithoutDatetimeError,
+    MissingAssetError,
+    UncalibratedRadarError,
+    UnknownBaselineError,
+    UnknownCollectionError,
+)
+
+OFFSET_SINCE_BASELINE = (4, 0)
+BOA_OFFSET = -0.1
+_CALIBRATED_ROLES = {"gamma0", "sigma0", "beta0"}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a scene's pixels become physical values: physical = dn * scale + offset, `nodata` (may be NaN) is none."""
+
+    scale: float
+    offset: float
+    nodata: float
+
+
+def collection_of(item: pystac.Item) -> Collection:
+    """The band table of an item's collection; an item without one is an UnknownCollectionError."""
+    if item.collection_id is None:
+        raise UnknownCollectionError("item names no collection", where=item.id, remedy="Set `collection` in the item")
+    return collection_table(item.collection_id)
+
+
+def asset_of(item: pystac.Item, band: Band) -> pystac.Asset:
+    """The item's asset of a band, whatever the catalogue calls it; MissingAssetError names those that the item has."""
+    for key in band.assets:
+        if key in item.assets:
+            return item.assets[key]
+    found = ", ".join(list(item.assets)[:20]) or "none"
+    raise MissingAssetError(
+        f"scene has no file for band {band.name}",
+        where=item.id,
+        remedy=f"Looked for {', '.join(band.assets)}; the item has {found}. Leave the band out of the region's "
+        "collections, or use a catalogue that carries it",
+    )
+
+
+def href_of(item: pystac.Item, band: Band) -> str:
+    """Where the file of a band lies: absolute path or URL (relative ones count from the item's own address)."""
+    asset = asset_of(item, band)
+    href = asset.href.removeprefix("file://")
+    if PurePath(href).is_absolute() or "://" in href:
+        return href
+    return asset.get_absolute_href() or href
+
+
+def _band_metadata(asset: pystac.Asset) -> dict[str, Any]:
+    """What the asset says about its first band: raster extension 1.x (`raster:bands`) or STAC 1.1 (`bands`)."""
+    fields = asset.extra_fields
+    found: dict[str, Any] = {}
+    for key in ("scale", "offset", "nodata", "unit"):
+        if f"raster:{key}" in fields:
+            found[key] = fields[f"raster:{key}"]
+        elif key in ("nodata", "unit") and key in fields:
+            found[key] = fields[key]
+    for list_name in ("bands", "raster:bands"):
+        bands = fields.get(list_name) or []
+        if bands:
+            for key in ("scale", "offset", "nodata", "unit"):
+                for spelling in (f"raster:{key}", key):
+                    if spelling in bands[0]:
+                        found.setdefault(key, bands[0][spelling])
+    return found
+
+
+def _number(value: Any) -> float:
+    """STAC writes NaN and infinity as strings, because JSON cannot."""
+    return float(value)
+
+
+def processing_baseline(item: pystac.Item) -> str | None:
+    """Sentinel-2 processing baseline such as "05.09", from whichever field tells it; None when none does."""
+    properties = item.properties
+    for key in ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline"):
+        value = properties.get(key)
+        if value is not None and re.fullmatch(r"\d{1,2}\.\d{1,2}", str(value)):
+            major, minor = str(value).split(".")
+            return f"{int(major):02d}.{minor:0>2}"
+    names = [str(properties.get("s2:product_uri", "")), str(properties.get("sentinel:product_id", "")), item.id]
+    for name in names:
+        match = re.search(r"_N(\d{2})(\d{2})_", name)
+        if match:
+            return f"{match[1]}.{match[2]}"
+    return None
+
+
+def reflectance_offset(item: pystac.Item, band: Band) -> float:
+    """Offset in reflectance units still to be added to a Sentinel-2 L2A band: −0.1 or 0.
+
+    The order matters, because catalogues contradict themselves. `earthsearch:boa_offset_applied: true` wins:
+    Earth Search subtracted 1000 from the pixels and left −0.1 in `raster:bands` of many items. Then the offset
+    that the asset declares. Then the processing baseline (BOA_ADD_OFFSET = −1000 since 04.00, Sentinel-2
+    Products Specification Document issue 14.9). With none of the three: UnknownBaselineError, never a guess.
+    """
+    for key in ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied"):
+        if item.properties.get(key) is True:
+            return 0.0
+    declared = _band_metadata(asset_of(item, band)).get("offset")
+    if declared is not None:
+        return _number(declared)
+    baseline = processing_baseline(item)
+    if baseline is None:
+        raise UnknownBaselineError(
+            "Sentinel-2 item tells neither an offset nor its processing baseline",
+            where=item.id,
+            remedy="Add s2:processing_baseline to the item, or raster:bands with scale and offset to its assets",
+        )
+    major, minor = baseline.split(".")
+    return BOA_OFFSET if (int(major), int(minor)) >= OFFSET_SINCE_BASELINE else 0.0
+
+
+def band_encoding(item: pystac.Item, collection: Collection, band: Band) -> Encoding:
+    """Scale, offset and nodata of one band of one scene: the item's own where it tells them, else the table's.
+
+    Raises
+    ------
+    UncalibratedRadarError
+        Digital numbers of Sentinel-1 GRD, unless the asset is marked as calibrated backscatter.
+    UnknownBaselineError, MissingAssetError
+    """
+    asset = asset_of(item, band)
+    metadata = _band_metadata(asset)
+    nodata = _number(metadata["nodata"]) if metadata.get("nodata") is not None else band.nodata
+    if band.kind == "mask":
+        return Encoding(1.0, 0.0, band.nodata)
+    if not collection.calibrated and not _is_calibrated(asset, metadata):
+        raise UncalibratedRadarError(
+            f"{collection.name} band {band.name} holds digital numbers, not backscatter",
+            where=item.id,
+            remedy="Ask for sentinel-1-rtc instead, or for GRD calibrated by the catalogue (role sigma0 or gamma0)",
+        )
+    scale = _number(metadata.get("scale", band.scale))
+    if collection.baseline_offset:
+        return Encoding(scale, reflectance_offset(item, band), nodata)
+    return Encoding(scale, _number(metadata.get("offset", band.offset)), nodata)
+
+
+def _is_calibrated(asset: pystac.Asset, metadata: dict[str, Any]) -> bool:
+    roles = {role.lower() for role in asset.roles or []}
+    return bool(roles & _CALIBRATED_ROLES) or metadata.get("unit") == "linear power"
+
+
+def moment_of(item: pystac.Item) -> datetime:
+    """Nominal acquisition moment in UTC: `datetime`, or `start_datetime` of a composite.
+
+    Raises
+    ------
+    ItemWithoutDatetimeError
+    """
+    if item.datetime is not None:
+        return item.datetime.astimezone(UTC)
+    start = item.common_metadata.start_datetime
+    if start is None:
+        raise ItemWithoutDatetimeError(
+            "item has neither datetime nor start_datetime",
+            where=item.id,
+            remedy="Correct the item in its catalogue; without a moment it belongs to no season",
+        )
+    return start.astimezone(UTC)
+
+
+def epsg_of(item: pystac.Item) -> int | None:
+    """EPSG code of the item's own grid, from proj:code or proj:epsg; None when it has none (custom CRS)."""
+    code = item.properties.get("proj:code")
+    if isinstance(code, str) and code.upper().startswith("EPSG:"):
+        return int(code.split(":")[1])
+    value = item.properties.get("proj:epsg")
+    return int(value) if value is not None else None
+
+
+def tile_of(item: pystac.Item) -> str:
+    """Name of the tile: MGRS square of Sentinel-2, WRS-2 path/row of Landsat, else ""."""
+    properties = item.properties
+    grid_code = properties.get("grid:code")
+    if isinstance(grid_code, str) and "-" in grid_code:
+        return grid_code.split("-", 1)[1].removeprefix("T")
+    if properties.get("s2:mgrs_tile"):
+        return str(properties["s2:mgrs_tile"]).removeprefix("T")
+    if "mgrs:utm_zone" in properties and "mgrs:grid_square" in properties:
+        zone = int(properties["mgrs:utm_zone"])
+        return f"{zone:02d}{properties.get('mgrs:latitude_band', '')}{properties['mgrs:grid_square']}"
+    if "landsat:wrs_path" in properties and "landsat:wrs_row" in properties:
+        return f"{int(properties['landsat:wrs_path']):03d}{int(properties['landsat:wrs_row']):03d}"
+    return ""
+
+
+def acquisition_of(item: pystac.Item) -> tuple[str, str, str, str, str]:
+    """Key of the overpass that an item belongs to: collection, platform, UTC day, orbit and its direction.
+
+    Tiles with the same key were taken within one pass and overlap with the same sky.
+    """
+    properties = item.properties
+    orbit = properties.get("sat:relative_orbit", properties.get("landsat:wrs_path", ""))
+    return (
+        item.collection_id or "",
+        str(properties.get("platform", "")),
+        moment_of(item).strftime("%Y-%m-%d"),
+        str(orbit),
+        str(properties.get("sat:orbit_state", "")),
+    )

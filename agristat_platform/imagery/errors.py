@@ -1,0 +1,69 @@
+"""What can go wrong between a STAC catalogue and a composite, each with a name of its own."""
+
+from __future__ import annotations
+
+from agristat_platform.errors import AgristatError
+
+
+class ImageryError(AgristatError):
+    """Anything wrong with scenes, their catalogue or what is made of them."""
+
+
+class UnknownCollectionError(ImageryError):
+    """A collection that neither the platform's tables nor the catalogue have."""
+
+
+class UnknownBandError(ImageryError):
+    """A band that the collection's table does not have."""
+
+
+class MissingAssetError(ImageryError):
+    """An item without the file of a band that is needed."""
+
+
+class UnknownBaselineError(ImageryError):
+    """A Sentinel-2 item that does not tell whether the −1000 offset is still to be applied."""
+
+
+class UncalibratedRadarError(ImageryError):
+    """Radar amplitudes as digital numbers, from which no backscatter follows without calibration."""
+
+
+class CatalogueUnreachableError(ImageryError):
+    """The STAC catalogue does not answer, or answers with server errors until the retries are spent."""
+
+
+class CatalogueRefusedError(ImageryError):
+    """The STAC catalogue answers, but not with what was asked."""
+
+
+class PartialAnswerError(ImageryError):
+    """Fewer, more or other items than the catalogue says it has: never taken for the whole list."""
+
+
+class ItemWithoutDatetimeError(ImageryError):
+    """A STAC item that tells neither a moment nor an interval of acquisition."""
+
+
+class UnreadableSceneError(ImageryError):
+    """A scene's file that is missing, truncated or no raster."""
+
+
+class AoiOutsideImageryError(ImageryError):
+    """No scene found reaches the area of interest."""
+
+
+class NoScenesLeftError(ImageryError):
+    """Every scene of a collection was dropped."""
+
+
+class GridMismatchError(ImageryError):
+    """A composite delivered on another pixel lattice than the region's: copying would mean resampling."""
+
+
+class ServerFailedError(ImageryError):
+    """The embedded catalogue server did not come up."""
+
+
+class MissingRealDataError(ImageryError):
+    """A folder or file of real data that is not there or not what its README says."""
