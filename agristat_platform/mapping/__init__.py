@@ -1,0 +1,51 @@
+"""Crop maps: classes of segments, rasters, mapped areas by unit, and the map's design-based accuracy.
+
+Not here: the crop model (`classification`) and official estimates (`estimation`).
+"""
+
+from agristat_platform.mapping.crop_rasters import (
+    PIXEL_COUNTS_SCHEMA,
+    CropMapFiles,
+    crop_map_png,
+    pixel_counts,
+    write_crop_map,
+)
+from agristat_platform.mapping.errors import (
+    MappingError,
+    RasterUnreadableError,
+    SampleMismatchError,
+    SegmentWithoutClassError,
+    UnitGeometryError,
+    UnmappableClassError,
+)
+from agristat_platform.mapping.map_accuracy import (
+    ACCURACY_SCHEMA,
+    ADJUSTED_AREAS_SCHEMA,
+    MapAccuracy,
+    map_accuracy,
+)
+from agristat_platform.mapping.segment_classes import CLASSIFIED_SCHEMA, classify_segments
+from agristat_platform.mapping.unit_areas import UNIT_AREAS_SCHEMA, areas_by_unit, cover_shares
+
+__all__ = [
+    "ACCURACY_SCHEMA",
+    "ADJUSTED_AREAS_SCHEMA",
+    "CLASSIFIED_SCHEMA",
+    "PIXEL_COUNTS_SCHEMA",
+    "UNIT_AREAS_SCHEMA",
+    "CropMapFiles",
+    "MapAccuracy",
+    "MappingError",
+    "RasterUnreadableError",
+    "SampleMismatchError",
+    "SegmentWithoutClassError",
+    "UnitGeometryError",
+    "UnmappableClassError",
+    "areas_by_unit",
+    "classify_segments",
+    "cover_shares",
+    "crop_map_png",
+    "map_accuracy",
+    "pixel_counts",
+    "write_crop_map",
+]
