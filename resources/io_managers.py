@@ -1,0 +1,214 @@
+"""Between Dagster and the store: what an asset returns is published with its lineage, what it asks for is verified.
+
+Belongs here: which stored version a step gets for which mapped partition, and what its manifest says it was given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from agristat_platform.catalogue import Partition
+from resources.draft import Draft
+from resources.errors import DraftMismatch, NotApplicable, NotMaterialised, StorageError
+from resources.step_inputs import StepInputs
+from resources.storage import StorageResource
+from resources.stored_version import StoredVersion
+
+OPTIONAL = "optional"
+REQUIRES = "requires"
+STAGE = "stage"
+_STEPS = ".steps"
+
+_step_inputs = StepInputs()
+
+
+class VersionedIOManager(dg.ConfigurableIOManager):
+    """Publishes drafts and hands out stored versions.
+
+    An asset returns `dg.MaterializeResult(value=draft, data_version=dg.DataVersion(draft.content_hash), …)` (or the
+    draft alone: the data version is then set here). Its inputs arrive as
+
+    - a `StoredVersion` for one mapped partition,
+    - a dict of partition key → `StoredVersion` for several,
+    - None where the input's metadata allows it: `{"optional": True}` when nothing is mapped or the mapped partition was
+      never materialised (a first season), `{"requires": "imagery"}` when `not_applicable` says that the upstream asset
+      doesn't exist for the region.
+
+    Values between the ops of a graph-backed asset are kept as JSON.
+
+    Attributes
+    ----------
+    storage: the store.
+    not_applicable: region code → names of the assets that do not exist for it (Iowa 1978 has no imagery).
+    """
+
+    storage: StorageResource
+    not_applicable: dict[str, list[str]] = {}  # noqa: RUF012 - pydantic copies defaults
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Publish a draft as the current version of the step's partition.
+
+        Raises
+        ------
+        DraftMismatch
+            The asset returned no draft, or one of another asset or partition.
+        StorageError
+            See `Store.publish`; the version current before is still current.
+        """
+        if not context.has_asset_key:
+            self._write_intermediate(context, obj)
+            return
+        draft = self._checked_draft(context, obj)
+        step_key = context.step_key
+        store = self.storage.store
+        try:
+            draft.seal().describe(simulated=draft.simulated or _step_inputs.any_simulated(context.run_id, step_key))
+            manifest = draft.manifest(
+                run_id=context.run_id,
+                code_version=context.asset_spec.code_version,
+                inputs=_step_inputs.of(context.run_id, step_key),
+            )
+            stored = store.publish(draft, manifest)
+        finally:
+            draft.discard()
+        # whatever the asset's result said or left out: staleness follows the content
+        context.step_context.set_data_version(context.asset_key, dg.DataVersion(stored.version))
+        for warning in stored.warnings:
+            context.log.warning(warning)
+        context.add_output_metadata(_output_metadata(stored))
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The version, versions or None that a step gets for one of its inputs; see the class.
+
+        Raises
+        ------
+        NotMaterialised
+            A mapped partition was never materialised, or none is mapped, and the input is not optional.
+        NotApplicable
+            The upstream asset does not exist for the region and the input does not say what it requires.
+        HashMismatch, StorageError
+            The store cannot vouch for the version.
+        """
+        if not context.has_asset_key:
+            return self._read_intermediate(context)
+        asset = _asset_name(context.asset_key)
+        described = context.definition_metadata
+        optional = bool(described.get(OPTIONAL, False))
+        wanted = self._mapped_partitions(context, asset)
+        applicable = [partition for partition in wanted if asset not in self.not_applicable.get(partition.region, ())]
+        if wanted and not applicable:
+            if optional or REQUIRES in described:
+                return None
+            raise NotApplicable(
+                f"{asset} does not exist for region {wanted[0].region}",
+                where=f"input {context.name!r}",
+                remedy='Give the input metadata {"requires": …} when the asset can do without it',
+            )
+        found = self._current_versions(context, asset, applicable, optional)
+        if not found:
+            return None
+        return found[0] if len(applicable) == 1 else {str(version.partition): version for version in found}
+
+    def _current_versions(
+        self, context: dg.InputContext, asset: str, wanted: Sequence[Partition], optional: bool
+    ) -> list[StoredVersion]:
+        if not wanted and not optional:
+            downstream = context.partition_key if context.has_partition_key else "this run"
+            raise NotMaterialised(
+                f"no partition of {asset} belongs to {downstream}",
+                where=f"input {context.name!r}",
+                remedy='Give the input metadata {"optional": True} when the asset can do without it',
+            )
+        store = self.storage.store
+        found = []
+        for partition in wanted:
+            if optional and not store.is_materialised(asset, partition):
+                context.log.info(f"{asset} was never materialised for {partition}: {context.name} is left out")
+                continue
+            version = store.current(asset, partition)
+            _step_inputs.record(context.step_context.run_id, context.step_context.step.key, version)
+            found.append(version)
+        return found
+
+    def _mapped_partitions(self, context: dg.InputContext, asset: str) -> list[Partition]:
+        if not context.has_asset_partitions:
+            raise DraftMismatch(
+                f"{asset} has no partitions, and this store keeps assets by region and season",
+                where=f"input {context.name!r}",
+                remedy="Give the asset the region × season partitions, or another I/O manager",
+            )
+        return sorted(Partition.from_key(str(key)) for key in context.asset_partition_keys)
+
+    def _checked_draft(self, context: dg.OutputContext, obj: Any) -> Draft:
+        asset = _asset_name(context.asset_key)
+        if not isinstance(obj, Draft):
+            raise DraftMismatch(
+                f"{asset} returned {type(obj).__name__}, not a draft of a version",
+                remedy="Return dg.MaterializeResult(value=draft, …) with a draft from Store.draft",
+            )
+        partition = Partition.from_key(str(context.asset_partition_key))
+        stage = str(context.definition_metadata.get(STAGE) or context.asset_spec.group_name or "default")
+        if (obj.asset, obj.partition, obj.stage) != (asset, partition, stage):
+            raise DraftMismatch(
+                f"the draft is of {obj.place} in stage {obj.stage!r}",
+                where=f"step of {asset} of {partition} in stage {stage!r}",
+                remedy="Open the draft with the step's own asset name, partition and stage",
+            )
+        return obj
+
+    def _write_intermediate(self, context: dg.OutputContext, obj: Any) -> None:
+        try:
+            data = json.dumps(obj).encode()
+        except TypeError as error:
+            raise StorageError(
+                f"a value between two steps cannot be written as JSON: {error}",
+                where=f"step {context.step_key}",
+                remedy="Pass paths, names and numbers between the ops of a graph-backed asset",
+            ) from error
+        self.storage.store.tree.write(_intermediate(context.get_identifier()), data)
+
+    def _read_intermediate(self, context: dg.InputContext) -> Any:
+        upstream = context.upstream_output
+        relative = _intermediate(upstream.get_identifier() if upstream else [context.name])
+        data = self.storage.store.tree.read(relative)
+        if data is None:
+            raise StorageError(
+                f"the value for input {context.name!r} is missing",
+                where=self.storage.store.tree.uri(relative),
+                remedy="Run the whole asset again",
+            )
+        return json.loads(data)
+
+
+def _asset_name(key: dg.AssetKey) -> str:
+    if len(key.path) != 1:
+        raise DraftMismatch(
+            f"asset key {key.to_user_string()!r} has several parts",
+            remedy="Use one plain name: the stage comes from the asset's metadata",
+        )
+    return key.path[0]
+
+
+def _intermediate(identifier: Sequence[str]) -> str:
+    safe = ("".join(c if c.isalnum() or c in "-_" else "~" for c in part) for part in identifier)
+    return f"{_STEPS}/{'/'.join(safe)}.json"
+
+
+def _output_metadata(stored: StoredVersion) -> dict[str, Any]:
+    manifest = stored.manifest
+    return {
+        "uri": dg.MetadataValue.path(stored.uri),
+        "version": stored.version,
+        "manifest": dg.MetadataValue.path(stored.manifest_uri),
+        "manifest_sha256": stored.manifest_sha256,
+        "inputs": dg.MetadataValue.json([record.model_dump(mode="json") for record in manifest.inputs]),
+        "files": dg.MetadataValue.json([file.model_dump(mode="json") for file in manifest.files]),
+        "bytes": dg.MetadataValue.int(sum(file.bytes for file in manifest.files)),
+        "rows": dg.MetadataValue.int(sum(file.rows or 0 for file in manifest.files)),
+        "simulated": dg.MetadataValue.bool(manifest.simulated),
+        "mirror": stored.mirror_state,
+    }
