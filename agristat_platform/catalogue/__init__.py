@@ -32,6 +32,7 @@ from agristat_platform.catalogue.region_sections import (
     SurveySettings,
     TrainingSettings,
 )
+from agristat_platform.catalogue.registration import RegionDescription, add_region, check_region_file, describe_region
 from agristat_platform.catalogue.seasons import (
     Interval,
     Season,
@@ -62,6 +63,7 @@ __all__ = [
     "Partition",
     "RecordedSurvey",
     "Region",
+    "RegionDescription",
     "RegionExistsError",
     "Season",
     "SegmentationSettings",
@@ -74,6 +76,9 @@ __all__ = [
     "UnknownCropError",
     "UnknownRegionError",
     "UnknownSeasonError",
+    "add_region",
+    "check_region_file",
+    "describe_region",
     "homologous_key",
     "item_intervals",
     "load_catalogue",

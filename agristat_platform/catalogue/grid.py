@@ -15,6 +15,7 @@ from agristat_platform.catalogue.errors import InvalidGridError
 
 LONLAT = "EPSG:4326"
 SNAP_TOLERANCE = 1e-3  # of a pixel: an edge this near to a multiple of the resolution counts as lying on it
+AREA_OF_USE_MARGIN_DEG = 3.0  # half a UTM zone
 EDGE_STEPS = 64  # pieces an outline's longest side is cut into before it is reprojected, as straight lines bend
 
 
@@ -178,6 +179,18 @@ def require_projected(crs: str) -> None:
         )
     if any(abs(axis.unit_conversion_factor - 1) > 1e-12 for axis in parsed.axis_info[:2]):
         raise InvalidGridError(f'the CRS "{crs}" is not in metres', remedy="Areas need metres: give another CRS")
+
+
+def near_area_of_use(crs: str, aoi_lonlat: Any) -> bool:
+    """Whether an area lies within a few degrees of where a CRS is made for; True where the CRS does not say.
+
+    A UTM zone serves a region that reaches into the neighbouring zone; half a continent away, metres are no metres.
+    """
+    area = pyproj.CRS.from_user_input(crs).area_of_use
+    if area is None or area.west > area.east:
+        return True
+    used = shapely.box(area.west, area.south, area.east, area.north).buffer(AREA_OF_USE_MARGIN_DEG)
+    return bool(used.contains(aoi_lonlat))
 
 
 def reproject(geometry: Any, source: str, target: str) -> Any:

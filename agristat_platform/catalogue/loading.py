@@ -93,6 +93,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
             regions[path.stem] = load_region(path, settings, nomenclatures, unreadable_nomenclatures=unreadable)
         except ConfigurationError as error:
             problems += error.problems
+    problems += _misnamed_files(settings.config_dir)
     if not problems and not regions:
         problems.append(f"{display_path(settings.config_dir / 'regions')}: no region file (*.yaml) in this folder")
     if problems:
@@ -147,12 +148,13 @@ def load_region(
     try:
         region = Region.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(problem_lines(error, Region, where)) from error
-    problems = _calendar_problems(region, settings) + _catalogue_problems(region, settings)
+        names = _unknown_names(content, settings, {*nomenclatures, *unreadable_nomenclatures})
+        problems = problem_lines(error, Region, where) + [f"{where}: {problem}" for problem in names]
+        raise ConfigurationError(problems) from error
+    problems = _unknown_names(content, settings, {*nomenclatures, *unreadable_nomenclatures})
+    problems += _calendar_problems(region, settings)
     if region.crops in nomenclatures:
         problems += _crop_problems(region, nomenclatures[region.crops])
-    elif region.crops not in unreadable_nomenclatures:
-        problems.append(_not_among("crops", region.crops, nomenclatures))
     if not any_file_name and region.code != path.stem:
         problems.append(f'code: got "{region.code}"; allowed: "{path.stem}", as the file')
     if problems:
@@ -162,6 +164,11 @@ def load_region(
 
 def _yaml_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
+
+
+def _misnamed_files(config_dir: Path) -> list[str]:
+    misnamed = sorted([*config_dir.glob("regions/*.yml"), *config_dir.glob("crops/*.yml")])
+    return [f"{display_path(path)}: would not be read; name it {path.stem}.yaml" for path in misnamed]
 
 
 def _not_among(field: str, got: str, allowed: Iterable[str]) -> str:
@@ -181,25 +188,44 @@ def _calendar_problems(region: Region, settings: Settings) -> list[str]:
             problems.append(
                 f"seasons.{key}: {season.start} to {season.end} lies outside the window of its key, {first} to {after}"
             )
+    shifted = region.simulation.season_shift_days if region.simulation else {}
+    problems += [
+        _not_among("simulation.season_shift_days", key, region.seasons) for key in shifted if key not in region.seasons
+    ]
     return problems
 
 
-def _catalogue_problems(region: Region, settings: Settings) -> list[str]:
-    if region.imagery is None:
-        return []
+def _unknown_names(content: dict[str, Any], settings: Settings, nomenclatures: set[str]) -> list[str]:
+    """Problems of the names that point into other files, found in the raw content so that one run tells all."""
     problems = []
-    if region.imagery.catalogue not in settings.catalogues:
-        problems.append(_not_among("imagery.catalogue", region.imagery.catalogue, settings.catalogues))
-    for name, request in region.imagery.collections.items():
-        if request.catalogue is not None and request.catalogue not in settings.catalogues:
-            problems.append(_not_among(f"imagery.collections.{name}.catalogue", request.catalogue, settings.catalogues))
+    crops = content.get("crops")
+    if isinstance(crops, str) and crops not in nomenclatures:
+        problems.append(_not_among("crops", crops, sorted(nomenclatures)))
+    for field, name in _named_catalogues(content.get("imagery")):
+        if isinstance(name, str) and name not in settings.catalogues:
+            problems.append(_not_among(field, name, settings.catalogues))
     return problems
+
+
+def _named_catalogues(imagery: Any) -> list[tuple[str, Any]]:
+    if not isinstance(imagery, dict):
+        return []
+    named = [("imagery.catalogue", imagery.get("catalogue"))]
+    collections = imagery.get("collections")
+    if isinstance(collections, dict):
+        named += [
+            (f"imagery.collections.{collection}.catalogue", request.get("catalogue"))
+            for collection, request in collections.items()
+            if isinstance(request, dict)
+        ]
+    return named
 
 
 def _crop_problems(region: Region, nomenclature: CropNomenclature) -> list[str]:
     named = {"estimation.crops": [] if region.estimation.crops == "all" else list(region.estimation.crops)}
-    if region.simulation is not None and region.simulation.crop_shares is not None:
-        named["simulation.crop_shares"] = list(region.simulation.crop_shares)
+    if region.simulation is not None:
+        named["simulation.crop_shares"] = list(region.simulation.crop_shares or ())
+        named["simulation.profiles"] = list(region.simulation.profiles)
     return [
         _not_among(field, code, nomenclature.codes)
         for field, codes in named.items()

@@ -10,6 +10,8 @@ from agristat_platform.catalogue.errors import UnknownCropError, closest
 from agristat_platform.catalogue.seasons import Names
 
 HIGHEST_CLASS_ID = 254  # uint8 rasters: 0 is no data, 255 is kept for confidence layers' no data
+ICC_FORM = r"^[1-9](\.[0-9]{2}){0,3}$"  # 1.01, 4.03.05, 9.02.01.01
+LUCAS_FORM = r"^[A-H][0-9]{2}$"  # B11; a whole group ends in 0 or 00
 
 
 class Crop(BaseModel):
@@ -45,8 +47,8 @@ class Crop(BaseModel):
     name: Names
     cultivated: bool
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-    icc: str | None = None
-    lucas: str | None = None
+    icc: Annotated[str, Field(pattern=ICC_FORM)] | None = None
+    lucas: Annotated[str, Field(pattern=LUCAS_FORM)] | None = None
     national: str | None = None
     labels: tuple[str, ...] = Field(default=(), strict=False)
 

@@ -10,22 +10,32 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agristat_platform.catalogue.errors import did_you_mean
+from agristat_platform.catalogue.nomenclature import ICC_FORM, LUCAS_FORM
 
 SHOWN_CHARACTERS = 80
 
 EXPECTED_TYPES = {
-    "string_type": "text (in quotes where it looks like a number)",
+    "string_type": "text (in quotes where it looks like a number or date)",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "date_type": "a date such as 2018-10-01",
     "date_from_datetime_inexact": "a date such as 2018-10-01",
+    "date_from_datetime_parsing": "a date such as 2018-10-01",
     "dict_type": "keys and values",
     "model_type": "keys and values",
     "model_attributes_type": "keys and values",
     "list_type": "a list",
     "tuple_type": "a list",
+}
+PATTERNS = {
+    ICC_FORM: 'a code of ICC 1.1 such as "1.01" or "4.03.05"',
+    LUCAS_FORM: 'a land cover of LUCAS such as "B11"',
+    "^#[0-9a-fA-F]{6}$": 'a colour such as "#e0b040"',
+    "^[A-Z]{2}$": "two capital letters of ISO 3166 such as MX",
+    "^[A-Z][A-Z0-9_]{0,15}$": "capital letters and digits such as WHE, at most 16",
+    "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters and digits joined by hyphens such as mexico-sonora",
 }
 COMPARISONS = {"greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least")} | {
     "less_than": ("lt", "less than"),
@@ -62,6 +72,8 @@ def shown(value: Any) -> str:
 def _field_path(path: tuple[int | str, ...]) -> str:
     text = ""
     for part in path:
+        if _names_union_branch(part):
+            continue
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
     return f"{text.lstrip('.')}: " if text else ""
 
@@ -82,7 +94,10 @@ def _describe(kind: str, detail: Any, model: type[BaseModel], path: tuple[int | 
         name, words = COMPARISONS[kind]
         return f"got {shown(got)}; allowed: {words} {context.get(name)}"
     if kind == "string_pattern_mismatch":
-        return f"got {shown(got)}; allowed: text of the form {context.get('pattern')}"
+        pattern = str(context.get("pattern"))
+        return f"got {shown(got)}; allowed: {PATTERNS.get(pattern, f'text of the form {pattern}')}"
+    if kind == "union_tag_not_found" or kind == "aoi_form":
+        return f"got {shown(got)}; {detail['msg']}"
     if kind == "value_error":
         reason = str(context.get("error", detail["msg"]))
         return reason if isinstance(got, dict | list | tuple) else f"got {shown(got)}; {reason}"
@@ -103,8 +118,8 @@ def _allowed_fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list
 
 def _annotations_below(annotation: Any, part: int | str) -> list[Any]:
     if _is_model(annotation):
-        if part == annotation.__name__:  # the branch of a union, which pydantic writes into the path
-            return [annotation]
+        if _names_union_branch(part):
+            return [annotation] if part == f"<{annotation.__name__}>" else []
         for name, field in annotation.model_fields.items():
             if part in (name, field.alias):
                 return _unwrapped(field.annotation)
@@ -119,6 +134,11 @@ def _unwrapped(annotation: Any) -> list[Any]:
     if origin in (typing.Union, types.UnionType):
         return [inner for argument in typing.get_args(annotation) for inner in _unwrapped(argument)]
     return [annotation]
+
+
+def _names_union_branch(part: int | str) -> bool:
+    """Tags of unions are the model's name in angle brackets; pydantic writes them into the path."""
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
 def _is_model(annotation: Any) -> bool:

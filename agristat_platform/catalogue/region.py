@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import shapely
 import shapely.geometry
 from affine import Affine
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from agristat_platform.catalogue.errors import IntervalsFromItemsError, InvalidGridError, UnknownSeasonError, closest
-from agristat_platform.catalogue.grid import LONLAT, Grid, reproject, require_projected
+from agristat_platform.catalogue.grid import LONLAT, Grid, near_area_of_use, reproject, require_projected
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
 from agristat_platform.catalogue.region_sections import (
     EstimationSettings,
@@ -63,6 +63,24 @@ class ExplicitGrid(Section):
     height: Annotated[int, Field(ge=1)]
 
 
+def _aoi_form(value: Any) -> str | None:
+    if isinstance(value, AoiGeometry | AoiBounds):
+        return f"<{type(value).__name__}>"
+    if not isinstance(value, dict):
+        return None
+    return "<AoiBounds>" if "bounds" in value else "<AoiGeometry>"
+
+
+Aoi = Annotated[
+    Annotated[AoiGeometry, Tag("<AoiGeometry>")] | Annotated[AoiBounds, Tag("<AoiBounds>")],
+    Discriminator(
+        _aoi_form,
+        custom_error_type="aoi_form",
+        custom_error_message="allowed: a GeoJSON geometry (type, coordinates), bounds, or file",
+    ),
+]
+
+
 def _projected(crs: str) -> str:
     try:
         require_projected(crs)
@@ -107,7 +125,7 @@ class Region(Section):
     simulated: bool = False
     crs: Annotated[str, AfterValidator(_projected)]
     resolution_m: Positive
-    aoi: AoiGeometry | AoiBounds | None = None
+    aoi: Aoi | None = None
     explicit_grid: ExplicitGrid | None = Field(default=None, alias="grid")
     crops: str
     seasons: Annotated[dict[str, Season], Field(min_length=1)]
@@ -135,21 +153,40 @@ class Region(Section):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Region:
+        problems = [*self._contradictions(), *self._misplaced_area()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _contradictions(self) -> list[str]:
+        checks = {
+            "simulated: true and a section simulation go together": self.simulated == (self.simulation is not None),
+            f"country {SIMULATED_COUNTRY} is for simulated regions, and only for those": self.simulated
+            == (self.country == SIMULATED_COUNTRY),
+            "training needs a section imagery to learn from": self.imagery is not None or self.training is None,
+            "training.source simulation is for simulated regions": self.simulated
+            or self.training is None
+            or self.training.source != "simulation",
+            "survey.field_data simulation is for simulated regions": self.simulated
+            or self.survey.field_data != "simulation",
+        }
+        return [problem for problem, holds in checks.items() if not holds]
+
+    def _misplaced_area(self) -> list[str]:
         if self.aoi is None and self.explicit_grid is None:
-            raise ValueError("the region has no aoi")
-        if self.simulated != (self.simulation is not None):
-            raise ValueError("simulated: true and a section simulation go together")
-        if (self.country == SIMULATED_COUNTRY) != self.simulated:
-            raise ValueError(f"country {SIMULATED_COUNTRY} is for simulated regions, and only for those")
-        if self.imagery is None and self.training is not None:
-            raise ValueError("training needs imagery to learn from")
+            return ["the region has no aoi"]
         try:
             grid = self.grid()
+            if isinstance(self.aoi, AoiGeometry) and not near_area_of_use(self.crs, _shape(self.aoi)):
+                return [
+                    f"the aoi lies far outside the area that {self.crs} is made for; "
+                    "coordinates are longitude, latitude, in that order"
+                ]
         except InvalidGridError as error:
-            raise ValueError(f"no grid: {error}") from error
-        if not grid.outline().buffer(self.resolution_m).intersects(self.aoi_projected()):
-            raise ValueError("the grid lies outside the aoi")
-        return self
+            return [f"no grid: {error}"]
+        if not grid.outline().intersects(self.aoi_projected()):
+            return ["the grid lies outside the aoi"]
+        return []
 
     def grid(self) -> Grid:
         """Return the region's pixel grid: the explicit one, or the AOI snapped outwards to multiples of resolution_m.
