@@ -102,7 +102,10 @@ def _make_environment(home: Path) -> None:
         return
     # Debian's Python comes without ensurepip; the pip outside can install into an environment that has none.
     bare = subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", "--clear", str(home)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "venv", "--without-pip", "--clear", str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if bare.returncode != 0:
         raise BootstrapError(f"cannot make the environment {home}: {(bare.stderr or made.stderr).strip()}")

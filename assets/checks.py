@@ -23,12 +23,16 @@ from shapely import is_valid, is_valid_reason
 from agristat_platform.catalogue import Grid
 from agristat_platform.geometry import read_geometry
 
-NAMED = 10   # how many offenders a check names before it says how many more there are
+NAMED = 10  # how many offenders a check names before it says how many more there are
 
 
-def _result(name: str, passed: bool, *, warn_only: bool = False, description: str | None = None, **metadata: Any) -> dg.AssetCheckResult:
+def _result(
+    name: str, passed: bool, *, warn_only: bool = False, description: str | None = None, **metadata: Any
+) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn_only else dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckResult(check_name=name, passed=bool(passed), severity=severity, description=description, metadata=metadata)
+    return dg.AssetCheckResult(
+        check_name=name, passed=bool(passed), severity=severity, description=description, metadata=metadata
+    )
 
 
 def _named(offenders: Sequence[Any]) -> str:
@@ -45,7 +49,13 @@ def schema(name: str, written_table: Path, expected: pa.Schema) -> dg.AssetCheck
         if field.name not in written.names or written.field(field.name).type != field.type
     ]
     differences += [f"{column}: not in the contract" for column in written.names if column not in expected.names]
-    return _result(name, not differences, description=_named(differences) or None, columns=len(written.names), differences=len(differences))
+    return _result(
+        name,
+        not differences,
+        description=_named(differences) or None,
+        columns=len(written.names),
+        differences=len(differences),
+    )
 
 
 def raster_grid(name: str, paths: Iterable[Path], grid: Grid) -> dg.AssetCheckResult:
@@ -56,10 +66,16 @@ def raster_grid(name: str, paths: Iterable[Path], grid: Grid) -> dg.AssetCheckRe
     for path in paths:
         count += 1
         with rasterio.open(path) as raster:
-            if CRS.from_user_input(raster.crs.to_wkt()) != wanted and not CRS.from_user_input(raster.crs.to_wkt()).equals(wanted, ignore_axis_order=True):
+            if CRS.from_user_input(raster.crs.to_wkt()) != wanted and not CRS.from_user_input(
+                raster.crs.to_wkt()
+            ).equals(wanted, ignore_axis_order=True):
                 wrong.append(f"{path.name}: CRS {raster.crs.to_string()[:60]}")
-            if (raster.height, raster.width) != grid.shape or not raster.transform.almost_equals(grid.transform, precision=1e-6):
-                wrong.append(f"{path.name}: {raster.width} × {raster.height} px at {raster.transform.c}, {raster.transform.f}")
+            if (raster.height, raster.width) != grid.shape or not raster.transform.almost_equals(
+                grid.transform, precision=1e-6
+            ):
+                wrong.append(
+                    f"{path.name}: {raster.width} × {raster.height} px at {raster.transform.c}, {raster.transform.f}"
+                )
     return _result(name, count > 0 and not wrong, description=_named(wrong) or None, rasters=count)
 
 
@@ -70,11 +86,22 @@ def geometry(name: str, table: pa.Table, grid: Grid) -> dg.AssetCheckResult:
     left, bottom, right, top = grid.bounds
     bounds = shapely.bounds(shapes)
     slack = max(abs(grid.transform.a), abs(grid.transform.e))
-    outside = (bounds[:, 0] < left - slack) | (bounds[:, 1] < bottom - slack) | (bounds[:, 2] > right + slack) | (bounds[:, 3] > top + slack)
+    outside = (
+        (bounds[:, 0] < left - slack)
+        | (bounds[:, 1] < bottom - slack)
+        | (bounds[:, 2] > right + slack)
+        | (bounds[:, 3] > top + slack)
+    )
     problems = [f"row {i}: {is_valid_reason(shapes[i])}" for i in np.flatnonzero(~valid)]
     problems += [f"row {i}: empty" for i in np.flatnonzero(shapely.is_empty(shapes))]
     problems += [f"row {i}: outside the region's grid" for i in np.flatnonzero(outside)]
-    return _result(name, table.num_rows > 0 and not problems, description=_named(problems) or None, geometries=table.num_rows, problems=len(problems))
+    return _result(
+        name,
+        table.num_rows > 0 and not problems,
+        description=_named(problems) or None,
+        geometries=table.num_rows,
+        problems=len(problems),
+    )
 
 
 def cloud_free_cover(name: str, layers: pa.Table, *, minimum: float) -> dg.AssetCheckResult:
@@ -86,15 +113,27 @@ def cloud_free_cover(name: str, layers: pa.Table, *, minimum: float) -> dg.Asset
     ]
     smallest = pc.min(layers["valid_share"]).as_py()
     return _result(
-        name, layers.num_rows > 0 and not thin, warn_only=True, description=_named(thin) or None,
-        minimum=minimum, smallest_share=float(smallest) if smallest is not None else 0.0, thin_layers=len(thin),
+        name,
+        layers.num_rows > 0 and not thin,
+        warn_only=True,
+        description=_named(thin) or None,
+        minimum=minimum,
+        smallest_share=float(smallest) if smallest is not None else 0.0,
+        thin_layers=len(thin),
     )
 
 
 def class_support(name: str, support: Mapping[str, int], *, minimum: int) -> dg.AssetCheckResult:
     """Every crop of the nomenclature has at least `minimum` labels to learn from."""
     thin = [f"{crop}: {count}" for crop, count in support.items() if count < minimum]
-    return _result(name, bool(support) and not thin, warn_only=True, description=_named(thin) or None, minimum=minimum, classes=len(support))
+    return _result(
+        name,
+        bool(support) and not thin,
+        warn_only=True,
+        description=_named(thin) or None,
+        minimum=minimum,
+        classes=len(support),
+    )
 
 
 def nothing_shared(name: str, shared: Sequence[str], *, first: str, second: str) -> dg.AssetCheckResult:
@@ -106,25 +145,41 @@ def nothing_shared(name: str, shared: Sequence[str], *, first: str, second: str)
 def at_least(name: str, value: float, minimum: float, *, what: str, warn_only: bool = False) -> dg.AssetCheckResult:
     """A share or accuracy reaches its minimum; a missing value fails."""
     passed = value == value and value >= minimum
-    return _result(name, passed, warn_only=warn_only, description=f"{what}: {value:.3f}, at least {minimum:.3f} wanted", value=float(value), minimum=float(minimum))
+    return _result(
+        name,
+        passed,
+        warn_only=warn_only,
+        description=f"{what}: {value:.3f}, at least {minimum:.3f} wanted",
+        value=float(value),
+        minimum=float(minimum),
+    )
 
 
 def cv_threshold(name: str, estimates: pa.Table, *, threshold: float) -> dg.AssetCheckResult:
     """Coefficients of variation of the assisted estimates stay below the publication threshold."""
-    over = [
-        f"{row['variable']}{' in ' + row['domain'] if row['domain'] else ''}: {'no standard error' if row['cv'] is None else format(row['cv'], '.1%')}"
-        for row in estimates.to_pylist()
-        if row["cv"] is None or not row["cv"] < threshold
-    ]
+    over = [_named_cv(row) for row in estimates.to_pylist() if row["cv"] is None or not row["cv"] < threshold]
     return _result(
-        name, estimates.num_rows > 0 and not over, warn_only=True, description=_named(over) or None,
-        threshold=threshold, estimates=estimates.num_rows, over_threshold=len(over),
+        name,
+        estimates.num_rows > 0 and not over,
+        warn_only=True,
+        description=_named(over) or None,
+        threshold=threshold,
+        estimates=estimates.num_rows,
+        over_threshold=len(over),
     )
+
+
+def _named_cv(row: dict[str, Any]) -> str:
+    cv = "no standard error" if row["cv"] is None else f"{row['cv']:.1%}"
+    return f"{row['variable']} in {row['domain']}: {cv}"
 
 
 def weights_add_up(name: str, sample: pa.Table, strata: pa.Table) -> dg.AssetCheckResult:
     """In every stratum the sum of the weights is the population size."""
-    sums = {row["stratum"]: row["weight_sum"] for row in sample.group_by("stratum").aggregate([("weight", "sum")]).to_pylist()}
+    sums = {
+        row["stratum"]: row["weight_sum"]
+        for row in sample.group_by("stratum").aggregate([("weight", "sum")]).to_pylist()
+    }
     off = [
         f"{row['stratum']}: {sums.get(row['stratum'], 0.0):.6g} for {row['population_size']} units"
         for row in strata.to_pylist()
@@ -133,6 +188,8 @@ def weights_add_up(name: str, sample: pa.Table, strata: pa.Table) -> dg.AssetChe
     return _result(name, strata.num_rows > 0 and not off, description=_named(off) or None, strata=strata.num_rows)
 
 
-def holds(name: str, passed: bool, *, description: str, warn_only: bool = False, **metadata: Any) -> dg.AssetCheckResult:
+def holds(
+    name: str, passed: bool, *, description: str, warn_only: bool = False, **metadata: Any
+) -> dg.AssetCheckResult:
     """A condition the asset itself evaluated, with the sentence that explains it."""
     return _result(name, passed, warn_only=warn_only, description=description, **metadata)

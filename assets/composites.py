@@ -13,7 +13,7 @@ from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
 from resources.storage import StorageResource, StoredVersion
 
-CLEAR_COVER = 0.90   # of the AOI, per optical layer
+CLEAR_COVER = 0.90  # of the AOI, per optical layer
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -26,7 +26,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         checks=[
             check("composites", "schema", "Columns and types of the layer table as the contract says", blocking=True),
             check("composites", "crs_and_grid", "Every raster lies on the region's grid", blocking=True),
-            check("composites", "cloud_free_cover", f"Every layer has a clear value on {CLEAR_COVER:.0%} of the area of interest"),
+            check(
+                "composites",
+                "cloud_free_cover",
+                f"Every layer has a clear value on {CLEAR_COVER:.0%} of the area of interest",
+            ),
         ],
     )
     def composites(
@@ -40,10 +44,12 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         region = catalogue.region(partition.region)
         source = imagery_of(region)
         table = scenes.table("scenes")
-        intervals = imagery.season_intervals_of(region, partition.season, table)
+        intervals = None if source.interval == "item" else region.intervals(partition.season)
 
         with storage.store.draft("composites", partition, stage="imagery") as draft:
-            made = imagery.build_composites(table, region, intervals, draft.directory)
+            made = imagery.build_composites(
+                table, region.grid(), intervals, source, draft.directory, aoi_projected=region.aoi_projected()
+            )
             draft.write_table("layers", made.layers)
             quicklook = imagery.quicklook(made.layers, draft.directory)
             draft.path("quicklook.png").write_bytes(quicklook)
@@ -52,7 +58,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 region=region,
                 parameters={
                     "interval": source.interval,
-                    "intervals": [[str(interval.start), str(interval.end)] for interval in intervals],
+                    "intervals": sorted(
+                        {f"{row['interval_start']}/{row['interval_end']}" for row in made.layers.to_pylist()}
+                    ),
                     "collections": {name: list(request.bands) for name, request in source.collections.items()},
                 },
                 metadata={

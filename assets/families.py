@@ -1,6 +1,6 @@
 """The asset families: group, kinds, owner and the science behind each, in one table, and the decorator that applies it.
 
-A family's code version is the hash of the source files it rests on, so Dagster shows an asset as stale when its code changed and not before.
+A family's code version is the hash of the source files it rests on: Dagster shows an asset as stale when its code changed, not before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Family:
     kinds: what its files are or what makes them; shown as tags in the UI.
     owner: who answers for it.
     science: packages of agristat_platform whose code decides its content.
-    requires: the part of a region file without which the family does not apply to a region ("imagery", "training"), or None.
+    requires: the part of a region file without which the family does not apply to a region ("imagery",
+        "training"; "validation" is training and a sample of area segments), or None.
     """
 
     group: str
@@ -43,12 +44,18 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "scenes": Family("imagery", frozenset({"stac", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
     "composites": Family("imagery", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
-    "segments": Family("segmentation", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("segmentation", "geometry"), "imagery"),
+    "segments": Family(
+        "segmentation", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("segmentation", "geometry"), "imagery"
+    ),
     "features": Family("features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features",), "imagery"),
     "training_labels": Family("classification", frozenset({"parquet"}), FIELD, ("classification",), "training"),
-    "crop_models": Family("classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"),
-    "crop_maps": Family("mapping", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("mapping", "classification"), "training"),
-    "map_accuracy": Family("mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation"), "training"),
+    "crop_models": Family(
+        "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"
+    ),
+    "crop_maps": Family(
+        "mapping", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("mapping", "classification"), "training"
+    ),
+    "map_accuracy": Family("mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation"), "validation"),
     "survey_samples": Family("survey", frozenset({"parquet"}), STATISTICS, ("sampling",)),
     "field_data": Family("survey", frozenset({"parquet"}), FIELD, ("sampling",)),
     "official_estimates": Family("statistics", frozenset({"parquet"}), STATISTICS, ("estimation",)),
@@ -98,5 +105,15 @@ def asset_family(
 
 def families_of(region: Region) -> list[str]:
     """Asset families that apply to a region: one without imagery (a recorded survey) has neither scenes nor maps."""
-    present = {None: True, "imagery": region.imagery is not None, "training": region.training is not None}
+    present = {
+        None: True,
+        "imagery": region.imagery is not None,
+        "training": region.training is not None,
+        "validation": region.training is not None and region.survey.kind == "area_frame",
+    }
     return [name for name, family in FAMILIES.items() if present[family.requires]]
+
+
+def families_not_of(region: Region) -> list[str]:
+    """Asset families that do not exist for a region."""
+    return sorted(set(FAMILIES) - set(families_of(region)))

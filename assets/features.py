@@ -28,7 +28,12 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         checks=[
             check("features", "one_row_per_segment", "Every segment has one row and no other has", blocking=True),
             check("features", "missing_values", f"At most {MISSING_SHARE:.0%} of the values are missing"),
-            check("features", "dictionary_is_complete", "Every column stands in the dictionary with formula and unit", blocking=True),
+            check(
+                "features",
+                "dictionary_is_complete",
+                "Every column stands in the dictionary with formula and unit",
+                blocking=True,
+            ),
         ],
     )
     def features(
@@ -65,11 +70,18 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                         sorted(table["segment_id"].to_pylist()) == sorted(polygons["segment_id"].to_pylist()),
                         description=f"{table.num_rows} rows, {polygons.num_rows} segments",
                     ),
-                    checks.holds("missing_values", missing <= MISSING_SHARE, description=f"{missing:.1%} of the values are missing", warn_only=True),
+                    checks.holds(
+                        "missing_values",
+                        missing <= MISSING_SHARE,
+                        description=f"{missing:.1%} of the values are missing",
+                        warn_only=True,
+                    ),
                     checks.holds(
                         "dictionary_is_complete",
                         not undescribed,
-                        description=f"{len(undescribed)} columns without a description: {', '.join(undescribed[:10])}" if undescribed else "all described",
+                        description=f"{len(undescribed)} columns without a description: {', '.join(undescribed[:10])}"
+                        if undescribed
+                        else "all described",
                     ),
                 ],
             )

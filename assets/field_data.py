@@ -45,7 +45,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         unknown = sorted(set(table["crop_code"].to_pylist()) - codes)
         sampled = set(survey_samples.table("sample")["unit_id"].to_pylist())
         seen = set(table["unit_id"].to_pylist())
-        by_crop = table.group_by("crop_code").aggregate([("area_ha", "sum"), ("unit_id", "count_distinct")]).sort_by("crop_code")
+        by_crop = (
+            table.group_by("crop_code")
+            .aggregate([("area_ha", "sum"), ("unit_id", "count_distinct")])
+            .sort_by("crop_code")
+        )
 
         with storage.store.draft("field_data", partition, stage="survey") as draft:
             draft.write_table("observations", table, crs=None if region.imagery is None else region.crs)
@@ -57,11 +61,15 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 metadata={**table_metadata(table), "by_crop": markdown_table(by_crop.to_pylist())},
                 checks=[
                     checks.schema("schema", draft.directory / "observations.parquet", sampling.FIELD_DATA_SCHEMA),
-                    checks.holds("crop_codes", not unknown, description=f"unknown: {', '.join(unknown)}" if unknown else "all known"),
+                    checks.holds(
+                        "crop_codes",
+                        not unknown,
+                        description=f"unknown: {', '.join(unknown)}" if unknown else "all known",
+                    ),
                     checks.holds(
                         "every_unit_observed",
                         seen == sampled and bool(sampled),
-                        description=f"{len(sampled)} sampled, {len(sampled - seen)} without observations, {len(seen - sampled)} not in the sample",
+                        description=f"{len(sampled)} sampled, {len(sampled - seen)} not observed, {len(seen - sampled)} not sampled",
                         warn_only=not sampled,
                     ),
                 ],
@@ -83,4 +91,10 @@ def _observations(region: Region, season: str, survey_samples: StoredVersion, ar
 def _sampled_units(survey_samples: StoredVersion) -> pa.Table:
     """Sampled units with their geometry from the frame, in the sample's order."""
     frame = survey_samples.table("frame").select(["unit_id", "geometry"])
-    return survey_samples.table("sample").select(["unit_id", "order"]).join(frame, "unit_id").sort_by("order").select(["unit_id", "geometry"])
+    return (
+        survey_samples.table("sample")
+        .select(["unit_id", "order"])
+        .join(frame, "unit_id")
+        .sort_by("order")
+        .select(["unit_id", "geometry"])
+    )

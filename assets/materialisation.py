@@ -15,7 +15,13 @@ from resources.storage import Draft
 SIMULATED = "SIMULATED data: no figure here describes a real place"
 
 
-def upstream(requires: str | None = None, *, key: str | None = None, mapping: dg.PartitionMapping | None = None, optional: bool = False) -> dg.AssetIn:
+def upstream(
+    requires: str | None = None,
+    *,
+    key: str | None = None,
+    mapping: dg.PartitionMapping | None = None,
+    optional: bool = False,
+) -> dg.AssetIn:
     """An input of the same partition (or of `mapping`'s).
 
     Parameters
@@ -69,5 +75,8 @@ def materialised(
     draft.seal()
     label = {"data": dg.MetadataValue.text(SIMULATED)} if region.simulated else {}
     return dg.MaterializeResult(
-        value=draft, data_version=dg.DataVersion(draft.content_hash), metadata={**label, **metadata}, check_results=list(checks)
+        value=draft,
+        data_version=dg.DataVersion(draft.content_hash),
+        metadata={**label, **metadata},
+        check_results=list(checks),
     )

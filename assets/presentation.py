@@ -12,13 +12,15 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-HIDDEN = frozenset({"geometry", "item"})   # large, and no use in a preview
+HIDDEN = frozenset({"geometry", "item"})  # large, and no use in a preview
 PREVIEW_ROWS = 10
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
     """Arrow schema as Dagster shows it, with unit and formula of a column as its description."""
-    return dg.TableSchema(columns=[dg.TableColumn(field.name, str(field.type), _description(field)) for field in schema])
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, str(field.type), _description(field)) for field in schema]
+    )
 
 
 def _description(field: pa.Field) -> str | None:
@@ -31,7 +33,10 @@ def _description(field: pa.Field) -> str | None:
 def preview(table: pa.Table, *, rows: int = PREVIEW_ROWS, columns: int = 14) -> dg.TableMetadataValue:
     """The first rows of a table, without geometry."""
     shown = [name for name in table.column_names if name not in HIDDEN][:columns]
-    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in table.select(shown).slice(0, rows).to_pylist()]
+    records = [
+        dg.TableRecord({name: _cell(value) for name, value in row.items()})
+        for row in table.select(shown).slice(0, rows).to_pylist()
+    ]
     return dg.MetadataValue.table(records=records, schema=column_schema(table.select(shown).schema))
 
 

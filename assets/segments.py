@@ -9,7 +9,7 @@ from agristat_platform import segmentation
 from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
-from assets.layer_stack import write_labels, segmentation_image, segments_picture
+from assets.layer_stack import segmentation_image, segments_picture, write_labels
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
@@ -80,7 +80,8 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     checks.geometry("geometry", polygons, grid),
                     checks.holds(
                         "labels_and_polygons_agree",
-                        polygons.num_rows == int(result.labels.max()) and pc.sum(polygons["pixels"]).as_py() == labelled,
+                        polygons.num_rows == int(result.labels.max())
+                        and pc.sum(polygons["pixels"]).as_py() == labelled,
                         description=f"{polygons.num_rows} polygons, {int(result.labels.max())} labels, {labelled} labelled pixels",
                     ),
                 ],

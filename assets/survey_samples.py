@@ -28,7 +28,9 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         seasons,
         ins={"previous_crop_maps": upstream("training", key="crop_maps", mapping=previous, optional=True)},
         checks=[
-            check("survey_samples", "sample_matches_frame", "Every sampled unit is in the frame, once, in its own stratum"),
+            check(
+                "survey_samples", "sample_matches_frame", "Every sampled unit is in the frame, once, in its own stratum"
+            ),
             check("survey_samples", "weights_add_up", "In every stratum the weights add up to its population size"),
         ],
     )
@@ -96,7 +98,8 @@ def _drawn(
         checks=[
             checks.holds(
                 "sample_matches_frame",
-                set(sample["unit_id"].to_pylist()) <= set(frame["unit_id"].to_pylist()) and sample.num_rows == survey.sample_size,
+                set(sample["unit_id"].to_pylist()) <= set(frame["unit_id"].to_pylist())
+                and sample.num_rows == survey.sample_size,
                 description=f"{sample.num_rows} units of {frame.num_rows} drawn",
             ),
             checks.weights_add_up("weights_add_up", sample, strata),
@@ -110,7 +113,11 @@ def _stratification_raster(
     """The raster that tells cultivated from other land: last season's crop map where there is one, else the land-use map."""
     if region.survey.strata.source == "crop_map" and previous_crop_maps is not None:
         nomenclature = catalogue.nomenclature(region.code)
-        return previous_crop_maps.path("crop_map.tif"), [crop.class_id for crop in nomenclature.crops if crop.cultivated], "crop map"
+        return (
+            previous_crop_maps.path("crop_map.tif"),
+            [crop.class_id for crop in nomenclature.crops if crop.cultivated],
+            "crop map",
+        )
     return archive.land_use(region), [1], "land-use map"
 
 
@@ -143,13 +150,23 @@ def _recorded(
         region=region,
         parameters={"kind": "recorded", "source": survey.source},
         external=[source],
-        metadata={**table_metadata(survey.sample), "strata": markdown_table(survey.strata.to_pylist()), "notes": "; ".join(survey.notes)},
+        metadata={
+            **table_metadata(survey.sample),
+            "strata": markdown_table(survey.strata.to_pylist()),
+            "notes": "; ".join(survey.notes),
+        },
         checks=[
-            checks.holds("sample_matches_frame", not strays, description=f"{survey.sample.num_rows} units, {len(strays)} outside every domain"),
+            checks.holds(
+                "sample_matches_frame",
+                not strays,
+                description=f"{survey.sample.num_rows} units, {len(strays)} outside every domain",
+            ),
             checks.holds(
                 "weights_add_up",
                 survey.sample["weight"].null_count == 0,
-                description="the recorded survey came without inclusion probabilities" if survey.sample["weight"].null_count else "recorded weights",
+                description="the recorded survey came without inclusion probabilities"
+                if survey.sample["weight"].null_count
+                else "recorded weights",
                 warn_only=True,
             ),
         ],

@@ -27,7 +27,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         checks=[
             check("training_labels", "schema", "Columns and types as the contract says", blocking=True),
             check("training_labels", "role", 'Every label has the role "train"', blocking=True),
-            check("training_labels", "class_support", f"At least {LABELS_PER_CLASS} labels for every class of the nomenclature"),
+            check(
+                "training_labels",
+                "class_support",
+                f"At least {LABELS_PER_CLASS} labels for every class of the nomenclature",
+            ),
         ],
     )
     def training_labels(

@@ -17,7 +17,10 @@ MISSING = "–"
 def estimate_rows(stored: StoredVersion) -> list[dict[str, Any]]:
     """The rows of the estimates table, NaN as None."""
     rows = stored.table("estimates").to_pylist()
-    return [{name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()} for row in rows]
+    return [
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def print_estimates(platform: Platform, stored: StoredVersion) -> None:
@@ -31,7 +34,13 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
         console.print(f"{title}: no official estimate. {stored.manifest.parameters.get('reason', '')}")
         return
     truth = _truth(platform, stored)
-    table = Table(title=title + ("   [SIMULATED DATA]" if stored.simulated else ""), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=title + ("   [SIMULATED DATA]" if stored.simulated else ""),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+    )
     numeric = ["estimate", "SE", "CV %", "95 % from", "to", "RE", *(["true"] if truth else [])]
     table.add_column("variable")
     table.add_column("domain")
@@ -41,11 +50,19 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
     table.add_column("unit")
     table.add_column("flags")
     for row in rows:
-        cells = [row["estimate"], row["standard_error"], None if row["cv"] is None else 100 * row["cv"], row["ci_low"], row["ci_high"]]
+        cells = [
+            row["estimate"],
+            row["standard_error"],
+            None if row["cv"] is None else 100 * row["cv"],
+            row["ci_low"],
+            row["ci_high"],
+        ]
         shown = [_number(value) for value in cells] + [_number(row.get("relative_efficiency"), 2)]
         if truth:
             shown.append(_number(truth.get(row["variable"])))
-        table.add_row(row["variable"], row["domain"] or "", row["estimator"], *shown, row.get("unit") or "", row["flags"] or "")
+        table.add_row(
+            row["variable"], row["domain"] or "", row["estimator"], *shown, row.get("unit") or "", row["flags"] or ""
+        )
     console.print(table)
     console.print(f"version {stored.version[:12]}, run {stored.run_id[:8]}; {stored.uri}", style="dim", soft_wrap=True)
 

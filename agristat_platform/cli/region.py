@@ -30,7 +30,11 @@ def list_regions() -> None:
 
 
 @app.command()
-def check(files: list[Path] = typer.Argument(None, help="Region files; all of config/regions when left out.", show_default=False)) -> None:
+def check(
+    files: list[Path] = typer.Argument(
+        None, help="Region files; all of config/regions when left out.", show_default=False
+    ),
+) -> None:
     """Check region files; one line a problem."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     platform = Platform.load()

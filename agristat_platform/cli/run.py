@@ -30,12 +30,19 @@ class Format(StrEnum):
 def run(
     region: str = typer.Argument(..., help="Code of the region."),
     season: str = typer.Argument(..., help="Season as year and month of its start, such as 2024-10."),
-    select: str = typer.Option(None, "--select", help='Assets to materialise, as Dagster selects them: "features+", "crop_maps". All by default.'),
+    select: str = typer.Option(
+        None,
+        "--select",
+        help='Assets to materialise, as Dagster selects them: "features+", "crop_maps". All by default.',
+    ),
 ) -> None:
     """Materialise one region and season through Dagster."""
     platform = Platform.load()
     partition = platform.partition(region, season)
-    with Progress(platform.console).shown() as progress, catalogue_for(platform.catalogue, [partition.region], progress) as settings:
+    with (
+        Progress(platform.console).shown() as progress,
+        catalogue_for(platform.catalogue, [partition.region], progress) as settings,
+    ):
         definitions = build_definitions(settings)
         assets = select_assets(definitions, platform.catalogue, partition, select)
         with open_instance(settings) as instance:
@@ -57,7 +64,18 @@ def estimates(
         return
     rows = estimate_rows(stored)
     if form is Format.JSON:
-        print(json.dumps({"region": region, "season": season, "simulated": stored.simulated, "version": stored.version, "estimates": rows}, indent=1))
+        print(
+            json.dumps(
+                {
+                    "region": region,
+                    "season": season,
+                    "simulated": stored.simulated,
+                    "version": stored.version,
+                    "estimates": rows,
+                },
+                indent=1,
+            )
+        )
         return
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=["region", "season", "simulated", *stored.table("estimates").column_names])

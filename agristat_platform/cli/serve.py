@@ -42,12 +42,16 @@ def demo(
         for partition in partitions:
             console.print()
             print_estimates(platform, platform.store.current("official_estimates", partition))
-        console.print(f"\nDone in {time.monotonic() - started:.0f} s: {len(partitions)} seasons from scenes to estimates, all figures SIMULATED.")
+        console.print(
+            f"\nDone in {time.monotonic() - started:.0f} s: {len(partitions)} seasons from scenes to estimates, all figures SIMULATED."
+        )
         if serve:
             _serve(stack, platform, host, port)
 
 
-def _materialise_all(platform: Platform, settings: Settings, partitions: Sequence[Partition], progress: Progress) -> None:
+def _materialise_all(
+    platform: Platform, settings: Settings, partitions: Sequence[Partition], progress: Progress
+) -> None:
     """Every asset of every partition, one partition a run, oldest season first."""
     definitions = build_definitions(settings)
     with open_instance(settings) as instance:

@@ -27,15 +27,25 @@ def list_versions(
     count = 0
     for version in platform.store.list(all_versions=every):
         partition = version.partition
-        if any(want and want != got for want, got in ((asset, version.asset), (region, partition.region), (season, partition.season))):
+        if any(
+            want and want != got
+            for want, got in ((asset, version.asset), (region, partition.region), (season, partition.season))
+        ):
             continue
         count += 1
         manifest = version.manifest
         mark = "" if (version.place, version.version) in current else " (past)"
         table.add_row(
-            version.stage, version.asset, partition.region, partition.season, version.version[:12] + mark,
-            f"{manifest.created:%Y-%m-%d %H:%M}", str(len(manifest.files)), f"{sum(file.bytes for file in manifest.files) / 1e6:.1f}",
-            "yes" if version.simulated else "no", version.run_id[:8],
+            version.stage,
+            version.asset,
+            partition.region,
+            partition.season,
+            version.version[:12] + mark,
+            f"{manifest.created:%Y-%m-%d %H:%M}",
+            str(len(manifest.files)),
+            f"{sum(file.bytes for file in manifest.files) / 1e6:.1f}",
+            "yes" if version.simulated else "no",
+            version.run_id[:8],
         )
     platform.console.print(table)
     platform.console.print(f"{count} versions in {platform.settings.store_uri}")
@@ -49,6 +59,8 @@ def verify() -> None:
     report = platform.store.verify()
     for problem in report.problems:
         console.print(str(problem))
-    console.print(f"{report.versions} versions, {report.files} files, {report.bytes / 1e6:.0f} MB compared: {len(report.problems)} problems")
+    console.print(
+        f"{report.versions} versions, {report.files} files, {report.bytes / 1e6:.0f} MB compared: {len(report.problems)} problems"
+    )
     if report.problems:
         raise typer.Exit(1)

@@ -20,7 +20,9 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 POLL_SECONDS = 0.3
 
 
-def select_assets(definitions: dg.Definitions, catalogue: Catalogue, partition: Partition, selection: str | None) -> list[dg.AssetKey]:
+def select_assets(
+    definitions: dg.Definitions, catalogue: Catalogue, partition: Partition, selection: str | None
+) -> list[dg.AssetKey]:
     """Assets to materialise for a partition: those that apply to its region, narrowed by a Dagster selection such as "features+".
 
     Raises
@@ -48,7 +50,12 @@ def select_assets(definitions: dg.Definitions, catalogue: Catalogue, partition: 
 
 
 def materialise(
-    definitions: dg.Definitions, partition: Partition, assets: Sequence[dg.AssetKey], *, instance: dg.DagsterInstance, progress: Progress
+    definitions: dg.Definitions,
+    partition: Partition,
+    assets: Sequence[dg.AssetKey],
+    *,
+    instance: dg.DagsterInstance,
+    progress: Progress,
 ) -> str:
     """Run the assets of one partition and show each as a stage.
 
@@ -85,7 +92,9 @@ def materialise(
         stopped.set()
         watcher.join()
     if not result.success:
-        raise RunFailedError("the run ended without success", where=f"run {run_id}", remedy="Its log is in the Dagster UI")
+        raise RunFailedError(
+            "the run ended without success", where=f"run {run_id}", remedy="Its log is in the Dagster UI"
+        )
     return run_id
 
 
@@ -96,10 +105,14 @@ def _named(error: BaseException, run_id: str) -> AgristatError:
         if isinstance(cause, AgristatError):
             return cause
         cause = cause.__cause__ or cause.__context__
-    return RunFailedError(f"{type(error).__name__}: {error}", where=f"run {run_id}", remedy="Its log is in the Dagster UI")
+    return RunFailedError(
+        f"{type(error).__name__}: {error}", where=f"run {run_id}", remedy="Its log is in the Dagster UI"
+    )
 
 
-def _watch(instance: dg.DagsterInstance, run_id: str, partition: Partition, progress: Progress, stopped: threading.Event) -> None:
+def _watch(
+    instance: dg.DagsterInstance, run_id: str, partition: Partition, progress: Progress, stopped: threading.Event
+) -> None:
     """Turn step events into stages until told to stop, then drain what is left."""
     running: dict[str, Stage] = {}
     cursor: str | None = None

@@ -26,7 +26,8 @@ def local_regions(catalogue: Catalogue) -> list[str]:
     return [
         code
         for code, region in catalogue.regions.items()
-        if uses_embedded_catalogue(region) and (region.simulated or imagery.western_bahia_files(catalogue.settings.real_data))
+        if uses_embedded_catalogue(region)
+        and (region.simulated or imagery.western_bahia_files(catalogue.settings.real_data))
     ]
 
 

@@ -62,7 +62,9 @@ class Progress:
         stage.ended, stage.failed, stage.note = time.monotonic(), failed, note
         if self._live is None:
             mark = "failed" if failed else "done"
-            self.console.print(f"  {mark:6} {stage.seconds():6.1f} s  {stage.title}{'  ' + note if note else ''}", highlight=False)
+            self.console.print(
+                f"  {mark:6} {stage.seconds():6.1f} s  {stage.title}{'  ' + note if note else ''}", highlight=False
+            )
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Stage]:
@@ -82,5 +84,7 @@ class Progress:
                 mark: Spinner | Text = Spinner("dots")
             else:
                 mark = Text("✗", style="red") if stage.failed else Text("✓", style="green")
-            table.add_row(mark, Text(stage.title), Text(f"{stage.seconds():6.1f} s", style="cyan"), Text(stage.note, style="dim"))
+            table.add_row(
+                mark, Text(stage.title), Text(f"{stage.seconds():6.1f} s", style="cyan"), Text(stage.note, style="dim")
+            )
         return Group(table)

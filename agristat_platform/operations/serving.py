@@ -32,7 +32,9 @@ def require_free_port(host: str, port: int) -> None:
     """Raise PortInUseError when something listens there."""
     if not port_is_free(host, port):
         raise PortInUseError(
-            f"port {port} is in use", where=host, remedy="Stop what listens there (another `agristat up`?) or give another one with --port"
+            f"port {port} is in use",
+            where=host,
+            remedy="Stop what listens there (another `agristat up`?) or give another one with --port",
         )
 
 
@@ -53,7 +55,12 @@ def dagster_ui(settings: Settings, *, host: str, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", host, "-p", str(port)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
-            command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, env={**os.environ, "DAGSTER_HOME": str(home)}, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "DAGSTER_HOME": str(home)},
+            start_new_session=True,
         )
     try:
         url = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}"
@@ -67,13 +74,17 @@ def _wait_until_up(child: subprocess.Popen[bytes], url: str, *, log: str) -> Non
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if child.poll() is not None:
-            raise ServerDidNotStartError(f"the Dagster UI stopped with status {child.returncode}", where=log, remedy="The file has its output")
+            raise ServerDidNotStartError(
+                f"the Dagster UI stopped with status {child.returncode}", where=log, remedy="The file has its output"
+            )
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise ServerDidNotStartError(f"the Dagster UI did not answer within {START_SECONDS} s", where=log, remedy="The file has its output")
+    raise ServerDidNotStartError(
+        f"the Dagster UI did not answer within {START_SECONDS} s", where=log, remedy="The file has its output"
+    )
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,74 @@
+"""crop_maps: the class of every segment with its confidence, as a table and as rasters."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from agristat_platform import classification, mapping
+from agristat_platform.catalogue import Catalogue
+from assets import checks
+from assets.families import asset_family, check
+from assets.materialisation import materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, picture, table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+LABELLED_SHARE = 0.95
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `crop_maps`."""
+
+    @asset_family(
+        "crop_maps",
+        seasons,
+        ins={"crop_models": upstream("training"), "segments": upstream("imagery"), "features": upstream("imagery")},
+        checks=[
+            check("crop_maps", "schema", "Columns and types as the contract says", blocking=True),
+            check("crop_maps", "crs_and_grid", "Map and confidence lie on the region's grid", blocking=True),
+            check("crop_maps", "classified_share", f"At least {LABELLED_SHARE:.0%} of the segments have a class"),
+        ],
+    )
+    def crop_maps(
+        context: dg.AssetExecutionContext,
+        crop_models: StoredVersion,
+        segments: StoredVersion,
+        features: StoredVersion,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Crop map with colour table and confidence. Its pixel counts are not an estimate of area: see official_estimates."""
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        nomenclature = catalogue.nomenclature(region.code)
+        model = classification.load_model(crop_models.path("model.json").parent)
+        crop_models.path("model.safetensors")
+        classified = mapping.classify_segments(model, features.table("features"), nomenclature)
+
+        with storage.store.draft("crop_maps", partition, stage="mapping") as draft:
+            files = mapping.write_crop_map(segments.path("segments.tif"), classified, nomenclature, draft.directory)
+            draft.write_table("segments", classified)
+            counts = mapping.pixel_counts(files.crop_map, nomenclature)
+            draft.write_table("pixel_counts", counts)
+            png = mapping.crop_map_png(files.crop_map, nomenclature, simulated=region.simulated)
+            draft.write_bytes("quicklook.png", png)
+            share = 1.0 - classified["crop_code"].null_count / max(1, classified.num_rows)
+            return materialised(
+                draft,
+                region=region,
+                parameters={"nomenclature": region.crops, "segments": classified.num_rows},
+                metadata={
+                    **table_metadata(classified),
+                    "quicklook": picture(png, "Crop map"),
+                    "pixel_counts (not an estimate)": markdown_table(counts.to_pylist()),
+                    "mean_confidence": float(pc.mean(classified["confidence"]).as_py() or 0.0),
+                },
+                checks=[
+                    checks.schema("schema", draft.directory / "segments.parquet", mapping.CLASSIFIED_SCHEMA),
+                    checks.raster_grid("crs_and_grid", [files.crop_map, files.confidence], region.grid()),
+                    checks.at_least("classified_share", share, LABELLED_SHARE, what="share of segments with a class"),
+                ],
+            )
+
+    return crop_maps

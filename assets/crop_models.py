@@ -1,0 +1,177 @@
+"""crop_models: the classifier of a region and season, with what blocked cross-validation says of it."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pyarrow as pa
+
+from agristat_platform import classification
+from agristat_platform.catalogue import Catalogue, Region, TrainingSettings
+from assets import checks
+from assets.errors import FamilyDoesNotApplyError
+from assets.families import asset_family, check
+from assets.materialisation import materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, picture, table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+LEAST_ACCURACY = 0.60
+LABELS_PER_CLASS = 5
+
+
+def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) -> dg.AssetsDefinition:
+    """The asset `crop_models`."""
+
+    @asset_family(
+        "crop_models",
+        seasons,
+        ins={
+            "training_labels": upstream("training"),
+            "segments": upstream("imagery"),
+            "features": upstream("imagery"),
+            "previous_labels": upstream("training", key="training_labels", mapping=previous, optional=True),
+            "previous_segments": upstream("imagery", key="segments", mapping=previous, optional=True),
+            "previous_features": upstream("imagery", key="features", mapping=previous, optional=True),
+        },
+        checks=[
+            check(
+                "crop_models",
+                "no_leakage_between_folds",
+                "No block, segment or parcel is both learned from and judged by",
+                blocking=True,
+            ),
+            check(
+                "crop_models",
+                "cross_validated_accuracy",
+                f"Overall accuracy in blocked cross-validation is at least {LEAST_ACCURACY:.0%}",
+            ),
+            check(
+                "crop_models",
+                "class_support",
+                f"At least {LABELS_PER_CLASS} training samples for every class of the nomenclature",
+            ),
+        ],
+    )
+    def crop_models(
+        context: dg.AssetExecutionContext,
+        training_labels: StoredVersion,
+        segments: StoredVersion,
+        features: StoredVersion,
+        previous_labels: StoredVersion | None,
+        previous_segments: StoredVersion | None,
+        previous_features: StoredVersion | None,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Soft vote of extremely randomised trees and a multilayer perceptron on the segments' features.
+
+        Last season's labels, where there are any, teach a model of their own that is judged on this season's labels: how
+        far recognition would carry from one season to the next without new labels.
+        """
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        training = _training_of(region)
+        nomenclature = catalogue.nomenclature(region.code)
+        samples = _training_set(training_labels, segments, features, training)
+        support = samples.support(nomenclature)
+        validation = classification.cross_validate(samples, folds=training.folds, seed=training.seed)
+        model = _fitted(samples, training)
+        figures = [("blocked cross-validation", validation.overall)]
+        if previous_labels is not None and previous_segments is not None and previous_features is not None:
+            earlier = _fitted(_training_set(previous_labels, previous_segments, previous_features, training), training)
+            figures.append(
+                (
+                    "model of last season on this season's labels",
+                    classification.transfer_accuracy(earlier, samples).overall,
+                )
+            )
+        table = classification.figures_table(figures)
+        context.log.info(
+            "overall accuracy %.3f in %d blocked folds", validation.overall.overall_accuracy, training.folds
+        )
+
+        with storage.store.draft("crop_models", partition, stage="classification") as draft:
+            classification.save_model(model, draft.directory)
+            draft.write_table("accuracy", table)
+            draft.write_table("class_accuracy", validation.by_class)
+            draft.write_table("confusion", validation.confusion)
+            draft.write_table("folds", validation.folds)
+            draft.write_table("support", support)
+            draft.write_table("importance", model.feature_importance())
+            draft.write_table("training_places", samples.places)
+            draft.write_table("dropped", samples.dropped)
+            png = classification.confusion_png(validation.confusion, nomenclature)
+            draft.write_bytes("confusion.png", png)
+            return materialised(
+                draft,
+                region=region,
+                parameters={
+                    "folds": training.folds,
+                    "block_size_m": training.block_size_m,
+                    "samples": len(samples.y),
+                    "features": len(samples.feature_names),
+                },
+                seeds={"model": training.seed, "folds": training.seed},
+                metadata={
+                    **table_metadata(validation.by_class, rows=30),
+                    "confusion": picture(png, "Confusion in blocked cross-validation (rows: reference)"),
+                    "accuracy": markdown_table(table.to_pylist()),
+                    "overall_accuracy": float(validation.overall.overall_accuracy),
+                    "spread_over_folds": {name: float(value) for name, value in validation.spread.items()},
+                    "importance": markdown_table(model.feature_importance().to_pylist()),
+                    "dropped_labels": samples.dropped_counts,
+                },
+                checks=[
+                    checks.nothing_shared(
+                        "no_leakage_between_folds",
+                        [f"{leak.kind} {leak.shared}" for leak in validation.leaks],
+                        first="training",
+                        second="validation folds",
+                    ),
+                    checks.at_least(
+                        "cross_validated_accuracy",
+                        validation.overall.overall_accuracy,
+                        LEAST_ACCURACY,
+                        what="overall accuracy",
+                        warn_only=True,
+                    ),
+                    checks.class_support("class_support", _support_by_code(support), minimum=LABELS_PER_CLASS),
+                ],
+            )
+
+    return crop_models
+
+
+def _training_of(region: Region) -> TrainingSettings:
+    if region.training is None:
+        raise FamilyDoesNotApplyError(
+            f"region {region.code} has no training section, so no model can be taught",
+            where=f"config/regions/{region.code}.yaml",
+            remedy="Give it a section training with a source of labels",
+        )
+    return region.training
+
+
+def _training_set(
+    labels: StoredVersion, segments: StoredVersion, features: StoredVersion, training: TrainingSettings
+) -> classification.TrainingSet:
+    """Labels joined to segments, or to the features that they bring themselves."""
+    if labels.has("series"):
+        return classification.training_set_from_series(
+            labels.table("labels"), labels.table("series"), block_size_m=training.block_size_m
+        )
+    return classification.assemble_training_set(
+        labels.table("labels"),
+        segments.table("segments"),
+        features.table("features"),
+        block_size_m=training.block_size_m,
+    )
+
+
+def _fitted(samples: classification.TrainingSet, training: TrainingSettings) -> classification.CropEnsemble:
+    model = classification.CropEnsemble(classification.EnsembleSettings(seed=training.seed))
+    return model.fit(samples.X, samples.y, samples.weights, samples.groups, samples.feature_names)
+
+
+def _support_by_code(support: pa.Table) -> dict[str, int]:
+    return dict(zip(support["crop_code"].to_pylist(), support["samples"].to_pylist(), strict=True))

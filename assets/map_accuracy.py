@@ -1,0 +1,97 @@
+"""map_accuracy: how right the crop map is, measured on the probability sample, on ground the model has not learned from."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from agristat_platform import classification, mapping
+from agristat_platform.catalogue import Catalogue
+from assets import checks
+from assets.families import asset_family, check
+from assets.materialisation import materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+LEAST_ACCURACY = 0.60
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `map_accuracy`."""
+
+    @asset_family(
+        "map_accuracy",
+        seasons,
+        ins={
+            "crop_maps": upstream("training"),
+            "crop_models": upstream("training"),
+            "survey_samples": upstream(),
+            "field_data": upstream(),
+        },
+        checks=[
+            check(
+                "map_accuracy",
+                "no_leakage_into_validation",
+                "No validated parcel is one the model was taught with",
+                blocking=True,
+            ),
+            check(
+                "map_accuracy", "overall_accuracy", f"Design-based overall accuracy is at least {LEAST_ACCURACY:.0%}"
+            ),
+        ],
+    )
+    def map_accuracy(
+        context: dg.AssetExecutionContext,
+        crop_maps: StoredVersion,
+        crop_models: StoredVersion,
+        survey_samples: StoredVersion,
+        field_data: StoredVersion,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Overall, user's and producer's accuracy with standard errors, segments of the sample as sampling units.
+
+        Parcels the model was taught with are left out: the figures hold for the ground outside the training parcels, a
+        domain of the same design.
+        """
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        nomenclature = catalogue.nomenclature(region.code)
+        sample, observed = survey_samples.table("sample"), field_data.table("observations")
+        places = crop_models.table("training_places")
+        unseen = classification.without_leaks(places, observed)
+        left = classification.leakage(places, unseen)
+
+        with storage.store.draft("map_accuracy", partition, stage="mapping") as draft:
+            result = mapping.map_accuracy(
+                unseen, crop_maps.path("crop_map.tif"), sample, survey_samples.table("strata"), nomenclature
+            )
+            draft.write_table("accuracy", result.table)
+            draft.write_table("confusion", result.confusion)
+            return materialised(
+                draft,
+                region=region,
+                parameters={"validated_parts": unseen.num_rows, "left_out": observed.num_rows - unseen.num_rows},
+                metadata={
+                    **table_metadata(result.table, rows=30),
+                    "accuracy": markdown_table(result.table.to_pylist()),
+                    "parcels_left_out_because_taught": observed.num_rows - unseen.num_rows,
+                },
+                checks=[
+                    checks.nothing_shared(
+                        "no_leakage_into_validation",
+                        [leak.validation for leak in left],
+                        first="training",
+                        second="validation",
+                    ),
+                    checks.at_least(
+                        "overall_accuracy",
+                        result.overall_accuracy,
+                        LEAST_ACCURACY,
+                        what="overall accuracy",
+                        warn_only=True,
+                    ),
+                ],
+            )
+
+    return map_accuracy

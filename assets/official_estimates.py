@@ -1,0 +1,147 @@
+"""official_estimates: what is published. Design-based wherever there is a probability sample; a statement where there is none."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from agristat_platform import estimation, mapping
+from agristat_platform.catalogue import Catalogue, CropNomenclature, Region
+from assets import checks
+from assets.errors import LayersMissingError
+from assets.families import asset_family, check
+from assets.materialisation import materialised, upstream
+from assets.partitions import partition_of
+from assets.presentation import markdown_table, table_metadata
+from resources.storage import StorageResource, StoredVersion
+
+MODEL_BASED = "small-area model"
+
+
+def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `official_estimates`."""
+
+    @asset_family(
+        "official_estimates",
+        seasons,
+        ins={
+            "survey_samples": upstream(),
+            "field_data": upstream(),
+            "crop_maps": upstream("training"),
+        },
+        checks=[
+            check("official_estimates", "schema", "Columns and types as the contract says", blocking=True),
+            check("official_estimates", "has_probability_sample", "The figures rest on a probability sample"),
+            check(
+                "official_estimates",
+                "cv_threshold",
+                "Coefficients of variation are below the publication threshold of the region",
+            ),
+        ],
+    )
+    def official_estimates(
+        context: dg.AssetExecutionContext,
+        survey_samples: StoredVersion,
+        field_data: StoredVersion,
+        crop_maps: StoredVersion | None,
+        catalogue: dg.ResourceParam[Catalogue],
+        storage: StorageResource,
+    ) -> dg.MaterializeResult:
+        """Crop areas with standard errors, coefficients of variation, 95 % intervals and the relative efficiency of remote sensing.
+
+        The crop map assists the estimate through a regression estimator; it never replaces the sample. Without a probability
+        sample there is no estimate, and the result says so.
+        """
+        partition = partition_of(context)
+        region = catalogue.region(partition.region)
+        nomenclature = catalogue.nomenclature(region.code)
+        table, notes = _estimates(region, nomenclature, survey_samples, field_data, crop_maps)
+        published = table.filter(pc.not_equal(table["estimator"], "expansion")) if table.num_rows else table
+        sampled = region.survey.kind == "area_frame"
+
+        with storage.store.draft("official_estimates", partition, stage="statistics") as draft:
+            draft.write_table("estimates", table)
+            return materialised(
+                draft,
+                region=region,
+                parameters={
+                    "survey": region.survey.kind,
+                    "variance": region.estimation.variance,
+                    "confidence": region.estimation.confidence,
+                    "cv_threshold": region.estimation.cv_threshold,
+                    "reason": notes,
+                },
+                metadata={
+                    **table_metadata(table, rows=40),
+                    "estimates": markdown_table(_shown(table)),
+                    **({"notes": notes} if notes else {}),
+                },
+                checks=[
+                    checks.schema("schema", draft.directory / "estimates.parquet", estimation.ESTIMATES_SCHEMA),
+                    checks.holds(
+                        "has_probability_sample", sampled, description=notes or "stratified area sample", warn_only=True
+                    ),
+                    checks.cv_threshold("cv_threshold", published, threshold=region.estimation.cv_threshold),
+                ],
+            )
+
+    return official_estimates
+
+
+def _estimates(
+    region: Region,
+    nomenclature: CropNomenclature,
+    survey_samples: StoredVersion,
+    field_data: StoredVersion,
+    crop_maps: StoredVersion | None,
+) -> tuple[pa.Table, str]:
+    """The table, and what a reader must know before using it."""
+    crops = _crops(region, nomenclature)
+    if region.survey.kind == "none":
+        return (
+            estimation.ESTIMATES_SCHEMA.empty_table(),
+            f"No probability sample, so no official estimate: {region.survey.reason}",
+        )
+    if region.survey.kind == "recorded":
+        return _small_area(region, crops, survey_samples, field_data)
+    if crop_maps is None:
+        raise LayersMissingError(
+            f"region {region.code} has a sample but no crop map to assist it",
+            where=f"config/regions/{region.code}.yaml",
+            remedy="Give the region a training section",
+        )
+    frame = survey_samples.table("frame")
+    mapped = mapping.areas_by_unit(crop_maps.path("crop_map.tif"), frame.select(["unit_id", "geometry"]), nomenclature)
+    table = estimation.crop_estimates(
+        survey_samples.table("sample"),
+        survey_samples.table("strata"),
+        field_data.table("observations"),
+        mapped,
+        crops=crops,
+        settings=region.estimation,
+    )
+    return table, ""
+
+
+def _crops(region: Region, nomenclature: CropNomenclature) -> list[str]:
+    if region.estimation.crops == "all":
+        return [crop.code for crop in nomenclature.crops if crop.cultivated]
+    return list(region.estimation.crops)
+
+
+def _shown(table: pa.Table) -> list[dict[str, object]]:
+    """The columns a reader looks at first."""
+    names = [
+        "variable",
+        "domain",
+        "estimator",
+        "estimate",
+        "standard_error",
+        "cv",
+        "ci_low",
+        "ci_high",
+        "relative_efficiency",
+        "flags",
+    ]
+    return table.select(names).to_pylist()
