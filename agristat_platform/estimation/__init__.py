@@ -1,8 +1,10 @@
 """Design-based, model-assisted and model-based estimates, each with its variance, in one tidy table."""
 
+from agristat_platform.estimation.battese_harter_fuller import small_area_crop_estimates
 from agristat_platform.estimation.coverage import COVERAGE_SCHEMA, SurveyRule, coverage_of_survey_step
 from agristat_platform.estimation.design import SampleDesign, Stage
 from agristat_platform.estimation.efficiency import RELATIVE_EFFICIENCY_SCHEMA, relative_efficiency
+from agristat_platform.estimation.error_adjusted import map_area
 from agristat_platform.estimation.errors import (
     EstimationError,
     FieldDataError,
@@ -22,6 +24,7 @@ from agristat_platform.estimation.errors import (
 from agristat_platform.estimation.expansion import mean, ratio, total
 from agristat_platform.estimation.regression import INTERCEPT, regression_estimate
 from agristat_platform.estimation.results import ESTIMATES_SCHEMA, WHOLE_POPULATION
+from agristat_platform.estimation.small_area import MODEL_BASED, small_area_estimate
 from agristat_platform.estimation.survey_step import (
     NOT_OBSERVED,
     PUBLISH,
@@ -29,11 +32,13 @@ from agristat_platform.estimation.survey_step import (
     crop_estimates,
     crop_variable,
 )
+from agristat_platform.estimation.unit_level_model import UnitLevelModel, fit_by_constants
 
 __all__ = [
     "COVERAGE_SCHEMA",
     "ESTIMATES_SCHEMA",
     "INTERCEPT",
+    "MODEL_BASED",
     "NOT_OBSERVED",
     "PUBLISH",
     "RELATIVE_EFFICIENCY_SCHEMA",
@@ -54,14 +59,19 @@ __all__ = [
     "SmallAreaError",
     "Stage",
     "SurveyRule",
+    "UnitLevelModel",
     "UnknownColumnError",
     "VarianceNotDefinedError",
     "coverage_of_survey_step",
     "crop_estimates",
     "crop_variable",
+    "fit_by_constants",
+    "map_area",
     "mean",
     "ratio",
     "regression_estimate",
     "relative_efficiency",
+    "small_area_crop_estimates",
+    "small_area_estimate",
     "total",
 ]
