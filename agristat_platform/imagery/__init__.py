@@ -14,15 +14,17 @@ from agristat_platform.imagery.errors import (
     MissingRealDataError,
     NoScenesLeftError,
     PartialAnswerError,
-    ServerFailedError,
     UncalibratedRadarError,
     UnknownBandError,
     UnknownBaselineError,
     UnknownCollectionError,
     UnreadableSceneError,
 )
+from agristat_platform.imagery.labelled_series import LabelledSeries, read_labelled_series
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
+from agristat_platform.imagery.local_catalogue import composite_item, prepare_western_bahia, write_items
 from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
+from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
 from agristat_platform.imagery.versions import superseded_scenes
@@ -40,12 +42,12 @@ __all__ = [
     "GridMismatchError",
     "ImageryError",
     "ItemWithoutDatetimeError",
+    "LabelledSeries",
     "MissingAssetError",
     "MissingRealDataError",
     "NoScenesLeftError",
     "PartialAnswerError",
     "SearchAnswer",
-    "ServerFailedError",
     "UncalibratedRadarError",
     "UnknownBandError",
     "UnknownBaselineError",
@@ -55,10 +57,14 @@ __all__ = [
     "band_encoding",
     "build_composites",
     "collection_table",
+    "composite_item",
     "kept_items",
     "periods_of",
+    "prepare_western_bahia",
     "processing_baseline",
     "qa_pixel_mask",
+    "quicklook",
+    "read_labelled_series",
     "read_layer",
     "read_layers",
     "requested_bands",
@@ -67,4 +73,5 @@ __all__ = [
     "search_scenes",
     "superseded_scenes",
     "write_cog",
+    "write_items",
 ]

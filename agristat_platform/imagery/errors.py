@@ -61,9 +61,5 @@ class GridMismatchError(ImageryError):
     """A composite delivered on another pixel lattice than the region's: copying would mean resampling."""
 
 
-class ServerFailedError(ImageryError):
-    """The embedded catalogue server did not come up."""
-
-
 class MissingRealDataError(ImageryError):
     """A folder or file of real data that is not there or not what its README says."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyproj
 import pystac
 import rasterio
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of
 from agristat_platform.imagery.errors import GridMismatchError
 from agristat_platform.imagery.layers import STORAGE, stored
 from agristat_platform.imagery.reading import unreadable
+from agristat_platform.imagery.resampling import same_crs
 
 LATTICE_TOLERANCE = 1e-3  # of a pixel
 
@@ -73,8 +73,7 @@ def _place_on_lattice(dataset: DatasetReader, grid: Grid, item: pystac.Item, hre
     sizes = (grid.transform.a / dataset.transform.a, grid.transform.e / dataset.transform.e)
     drift = max(abs(sizes[0] - 1) * grid.width, abs(sizes[1] - 1) * grid.height)
     aligned = max(abs(col - round(col)), abs(row - round(row)), drift) < LATTICE_TOLERANCE
-    same_crs = pyproj.CRS.from_user_input(dataset.crs.to_wkt()) == pyproj.CRS.from_user_input(grid.crs)
-    if not (aligned and same_crs):
+    if not (aligned and same_crs(grid, dataset.crs.to_wkt())):
         raise GridMismatchError(
             f"composite {item.id} lies on another pixel lattice than the region",
             where=href,

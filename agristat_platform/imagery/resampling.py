@@ -52,13 +52,28 @@ def coarse_grid(grid: Grid, at_least_m: float) -> Grid:
     )
 
 
+def same_crs(grid: Grid, crs: str) -> bool:
+    """Whether coordinates of a grid mean the same place in another CRS, however the two are written down.
+
+    A PROJ string and the WKT of a file often name an unnamed datum differently; what counts is that the grid's
+    corners stay within a thousandth of a pixel.
+    """
+    if pyproj.CRS.from_user_input(crs) == pyproj.CRS.from_user_input(grid.crs):
+        return True
+    left, bottom, right, top = grid.bounds
+    x, y = np.array([left, right, left, right]), np.array([bottom, bottom, top, top])
+    moved = pyproj.Transformer.from_crs(grid.crs, crs, always_xy=True).transform(x, y)
+    shift = np.max(np.abs(np.array(moved) - np.array([x, y])))
+    return bool(shift < 1e-3 * grid.transform.a)
+
+
 def pixel_places(grid: Grid, rows: slice, crs: str) -> Places:
     """Coordinates in `crs` of the pixel centres of some rows of a grid.
 
     In another CRS than the grid's, points of a lattice fixed to the grid's origin are transformed exactly and
     interpolated between; a row's values do not depend on which rows are asked for together.
     """
-    if pyproj.CRS.from_user_input(crs) == pyproj.CRS.from_user_input(grid.crs):
+    if same_crs(grid, crs):
         x = grid.transform.c + grid.transform.a * (np.arange(grid.width) + 0.5)
         y = grid.transform.f + grid.transform.e * (np.arange(rows.start, rows.stop) + 0.5)
         shape = (rows.stop - rows.start, grid.width)

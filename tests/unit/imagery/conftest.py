@@ -55,8 +55,8 @@ def write_raster(path: Path, values: np.ndarray, transform: Affine, crs: str = "
 
 
 def lonlat_footprint(transform: Affine, shape: tuple[int, int], crs: str) -> Any:
-    left, top = transform @ (0, 0)
-    right, bottom = transform @ (shape[1], shape[0])
+    left, top = transform * (0, 0)
+    right, bottom = transform * (shape[1], shape[0])
     to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     return shapely.ops.transform(to_lonlat.transform, shapely.box(left, bottom, right, top))
 

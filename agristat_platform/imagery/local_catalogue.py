@@ -1,0 +1,163 @@
+"""STAC items over files that lie on this machine, so that real archives come through the same search as any catalogue."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pyproj
+import pystac
+import rasterio
+import shapely
+import shapely.geometry
+import shapely.ops
+from rasterio.errors import RasterioError
+
+from agristat_platform.imagery.collections import collection_table
+from agristat_platform.imagery.errors import MissingRealDataError, UnreadableSceneError
+
+COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+_PERIOD_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{4}-\d{2}-\d{2})_([a-z0-9]+)\.tif")
+
+
+def prepare_western_bahia(real_data_dir: Path, archive_dir: Path, region: str) -> Path:
+    """Catalogue the real CBERS-4 AWFI composites of western Bahia for the embedded STAC server.
+
+    The images stay where they are; items point at them. Doing it again changes nothing.
+
+    Parameters
+    ----------
+    real_data_dir:
+        Folder that holds `western_bahia_cbers/cogs`, files named `<first day>_<last day>_<band>.tif`.
+    archive_dir:
+        Archive of prepared imagery.
+    region:
+        Code of the region.
+
+    Returns
+    -------
+    The folder `<archive>/<region>/items`.
+
+    Raises
+    ------
+    MissingRealDataError
+        Folder absent or empty, or a date that lacks a band.
+    UnreadableSceneError
+    """
+    folder = Path(real_data_dir) / "western_bahia_cbers" / "cogs"
+    periods = composite_files(folder)
+    bands = set(collection_table("cbers-4-awfi-16d").bands)
+    items = []
+    for (start, end), files in periods.items():
+        missing = sorted(bands - set(files))
+        if missing:
+            raise MissingRealDataError(
+                f"the composite of {start} has no {', '.join(missing)}", where=str(folder), remedy="Restore the folder"
+            )
+        name = f"CBERS4_AWFI_022024_{start.isoformat()}"
+        items.append(composite_item(name, "cbers-4-awfi-16d", start, end, files, platform="cbers-4"))
+    return write_items(items, Path(archive_dir) / region / "items")
+
+
+def composite_files(folder: Path) -> dict[tuple[date, date], dict[str, Path]]:
+    """Files of a folder of ready composites by (first day, last day) and band, oldest first.
+
+    Raises
+    ------
+    MissingRealDataError
+        No such folder, or no file named `<first day>_<last day>_<band>.tif` in it.
+    """
+    periods: dict[tuple[date, date], dict[str, Path]] = {}
+    for path in sorted(folder.glob("*.tif")) if folder.is_dir() else []:
+        match = _PERIOD_FILE.fullmatch(path.name)
+        if match:
+            period = (date.fromisoformat(match[1]), date.fromisoformat(match[2]))
+            periods.setdefault(period, {})[match[3]] = path.resolve()
+    if not periods:
+        raise MissingRealDataError(
+            "there are no composites",
+            where=str(folder),
+            remedy="Set AGRISTAT_REAL_DATA to the folder with the real data",
+        )
+    return dict(sorted(periods.items()))
+
+
+def composite_item(
+    item_id: str, collection: str, start: date, end: date, files: Mapping[str, Path], *, platform: str
+) -> pystac.Item:
+    """STAC item of one ready composite: footprint, period and projection from its files.
+
+    Parameters
+    ----------
+    start, end:
+        First and last day that it was made from.
+    files:
+        By band name of the collection's table.
+    """
+    table = collection_table(collection)
+    first = next(iter(files.values()))
+    try:
+        with rasterio.open(first) as dataset:
+            bounds, transform, shape, crs = dataset.bounds, dataset.transform, dataset.shape, dataset.crs
+    except RasterioError as error:
+        raise UnreadableSceneError(
+            f"composite cannot be read: {error}", where=str(first), remedy="Restore it"
+        ) from error
+    footprint = _lonlat(shapely.box(*bounds), crs.to_wkt())
+    epsg = crs.to_epsg()
+    properties: dict[str, Any] = {
+        "platform": platform,
+        "proj:code": f"EPSG:{epsg}" if epsg else None,
+        "proj:shape": list(shape),
+        "proj:transform": list(transform)[:6],
+    }
+    if epsg is None:
+        properties["proj:wkt2"] = crs.to_wkt()
+    first_moment = datetime.combine(start, time(), UTC)
+    last_moment = datetime.combine(end, time(23, 59, 59), UTC)
+    item = pystac.Item(
+        item_id,
+        shapely.geometry.mapping(footprint),
+        [round(value, 7) for value in footprint.bounds],
+        first_moment,
+        properties,
+        start_datetime=first_moment,
+        end_datetime=last_moment,
+        stac_extensions=[
+            "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+            "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+        ],
+    )
+    item.collection_id = collection
+    for name, path in files.items():
+        band = table.band(name)
+        raster = {"scale": band.scale, "offset": band.offset, "nodata": band.nodata}
+        asset = pystac.Asset(str(path), media_type=COG_TYPE, roles=["data"], extra_fields={"raster:bands": [raster]})
+        item.add_asset(name, asset)
+    return item
+
+
+def write_items(items: Iterable[pystac.Item], folder: Path) -> Path:
+    """Write each item as `<id>.json`; a file that holds the same already is left as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in items:
+        text = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False), indent=1, sort_keys=True) + "\n"
+        path = folder / f"{item.id}.json"
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    return folder
+
+
+def _lonlat(geometry: Any, crs: str) -> Any:
+    """The geometry in longitude and latitude, its sides cut so that they bend as they should, 7 decimals (1 cm)."""
+    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    bent = shapely.ops.transform(to_lonlat.transform, shapely.segmentize(geometry, max(geometry.length / 64, 1.0)))
+    return shapely.set_precision(bent, 1e-7)

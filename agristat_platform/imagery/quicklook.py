@@ -1,0 +1,117 @@
+"""Small pictures of composites for people to look at; nothing is computed from them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from agristat_platform.imagery.errors import UnknownBandError
+from agristat_platform.imagery.layers import read_layers
+
+LONGEST_SIDE = 640
+
+# Red, green and blue of the picture, first choice first: true colour, then near infrared, then what there is.
+PICTURES: tuple[tuple[str, str, str], ...] = (
+    ("B04", "B03", "B02"),
+    ("B08", "B04", "B03"),
+    ("red", "green", "blue"),
+    ("swir16", "nir08", "red"),
+    ("evi", "ndvi", "evi"),
+    ("VV", "VH", "VV"),
+)
+
+
+def quicklook(
+    folder: Path, layers: pa.Table, *, bands: tuple[str, str, str] | None = None, interval: int | None = None
+) -> bytes:
+    """PNG of one interval of the composites, at most 640 pixels a side.
+
+    Parameters
+    ----------
+    folder:
+        Where the files of the layers table lie.
+    layers:
+        LAYERS_SCHEMA.
+    bands:
+        Red, green, blue; None: the first of PICTURES that the layers have.
+    interval:
+        Number of the interval; None: the one with most valid pixels (the first of equals).
+
+    Returns
+    -------
+    Bytes of a PNG with transparent missing pixels, stretched between the 2nd and 98th percentile of each band; the same
+    composites give the same bytes.
+
+    Raises
+    ------
+    UnknownBandError
+    """
+    rows = layers.to_pylist()
+    chosen = bands or _first_available({row["band"] for row in rows})
+    candidates = [row for row in rows if row["band"] in chosen]
+    if interval is None:
+        interval = _clearest(candidates, set(chosen))
+    picked = {row["band"]: row for row in candidates if row["interval"] == interval}
+    absent = sorted(set(chosen) - set(picked))
+    if absent:
+        raise UnknownBandError(
+            f"no layer {', '.join(absent)} in interval {interval}", where=str(folder), remedy="See the layers table"
+        )
+    values = np.stack([_values(folder, picked[band]) for band in chosen])
+    return _png(_reduced(values))
+
+
+def _first_available(bands: set[str]) -> tuple[str, str, str]:
+    for picture in PICTURES:
+        if set(picture) <= bands:
+            return picture
+    only = sorted(bands)[0]
+    return (only, only, only)
+
+
+def _clearest(rows: Sequence[Mapping[str, Any]], bands: set[str]) -> int:
+    """Interval whose least complete band is the most complete."""
+    intervals = sorted({int(row["interval"]) for row in rows})
+    shares = {
+        number: min((row["valid_share"] for row in rows if row["interval"] == number), default=0.0)
+        for number in intervals
+    }
+    if not shares:
+        raise UnknownBandError(f"no layer {', '.join(sorted(bands))}", remedy="See the layers table")
+    return max(intervals, key=lambda number: (shares[number], -number))
+
+
+def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
+    values = read_layers(folder / row["file"], [row])[0]
+    if row["unit"] == "linear power":
+        values = (10 * np.log10(np.maximum(values, 1e-6))).astype(np.float32)
+    return values
+
+
+def _reduced(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every k-th row and column, so that the longest side is at most LONGEST_SIDE."""
+    step = max(1, math.ceil(max(values.shape[1:]) / LONGEST_SIDE))
+    return values[:, ::step, ::step]
+
+
+def _png(values: NDArray[np.float32]) -> bytes:
+    picture = np.zeros((*values.shape[1:], 4), np.uint8)
+    seen = np.isfinite(values).all(axis=0)
+    for channel in range(3):
+        band = values[channel]
+        if seen.any():
+            low, high = np.percentile(band[seen], (2, 98))
+            stretched = (np.where(seen, band, low) - low) / max(high - low, 1e-6)
+            picture[..., channel] = np.rint(np.clip(stretched, 0, 1) * 255)
+    picture[..., 3] = np.where(seen, 255, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(picture, "RGBA").save(buffer, format="PNG", optimize=False, compress_level=6)
+    return buffer.getvalue()

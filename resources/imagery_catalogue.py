@@ -1,0 +1,89 @@
+"""Imagery catalogues as a Dagster resource: which address stands behind a name, and asking it for a season's scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import pystac
+
+from agristat_platform.catalogue import ImagerySource, Region, Settings
+from agristat_platform.errors import AgristatError
+from agristat_platform.imagery import SearchAnswer, search_catalogue
+from resources.embedded_catalogue import EmbeddedCatalogue
+
+EMBEDDED = "embedded:"
+
+
+class NoImageryError(AgristatError):
+    """The region has no imagery, or its catalogue is not among those configured."""
+
+
+class ImageryCatalogue(dg.ConfigurableResource):
+    """The catalogues of this installation.
+
+    `endpoints` maps a catalogue's name to the landing page of its STAC API, or to "embedded:": then a server over the
+    region's archived items is started for the search and stopped after it, so that it always shows what is there.
+    """
+
+    endpoints: dict[str, str]
+    archive_dir: str
+    scratch_dir: str
+    page_size: int = 100
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    retries: int = 5
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ImageryCatalogue:
+        """The resource for an installation's settings."""
+        endpoints = {name: endpoint.url or EMBEDDED for name, endpoint in settings.catalogues.items()}
+        return cls(endpoints=endpoints, archive_dir=str(settings.archive_dir), scratch_dir=str(settings.scratch_dir))
+
+    def search(self, region: Region, season: str) -> list[pystac.Item]:
+        """All scenes that touch the region within a season, oldest first; errors as in `imagery.search_catalogue`."""
+        return self.answer(region, season).items
+
+    def answer(self, region: Region, season: str) -> SearchAnswer:
+        """The same, with what the catalogue counted and what was received."""
+        imagery = _imagery_of(region)
+        dates = region.season(season)
+        with self.opened(region) as url:
+            return search_catalogue(
+                url,
+                list(imagery.collections),
+                region.aoi_geometry(),
+                dates.start,
+                dates.end,
+                page_size=self.page_size,
+                timeout_s=(self.connect_timeout_s, self.read_timeout_s),
+                retries=self.retries,
+            )
+
+    @contextmanager
+    def opened(self, region: Region) -> Iterator[str]:
+        """Address of the region's catalogue, answering as long as the context lasts."""
+        name = _imagery_of(region).catalogue
+        if name not in self.endpoints:
+            raise NoImageryError(
+                f"region {region.code} names the catalogue {name!r}, which is not configured",
+                where=f"config/regions/{region.code}.yaml",
+                remedy=f"Configured are: {', '.join(self.endpoints)}",
+            )
+        url = self.endpoints[name]
+        if url != EMBEDDED:
+            yield url
+            return
+        with EmbeddedCatalogue(self.archive_dir, self.scratch_dir, regions=[region.code]) as server:
+            yield server.url
+
+
+def _imagery_of(region: Region) -> ImagerySource:
+    if region.imagery is None:
+        raise NoImageryError(
+            f"region {region.code} has no imagery",
+            where=f"config/regions/{region.code}.yaml",
+            remedy="Materialise its survey_samples and official_estimates only, or add a section `imagery`",
+        )
+    return region.imagery
