@@ -7,10 +7,11 @@ from functools import lru_cache
 import dagster as dg
 
 from resources.draft import Draft
+from resources.store_verification import StoreReport
 from resources.stored_version import StoredVersion
 from resources.versioned_store import Store
 
-__all__ = ["Draft", "StorageResource", "Store", "StoredVersion"]
+__all__ = ["Draft", "StorageResource", "Store", "StoreReport", "StoredVersion"]
 
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg, unused-ignore]

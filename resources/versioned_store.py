@@ -15,19 +15,11 @@ from agristat_platform.provenance import HashMismatch, Manifest, is_manifest_nam
 from resources.draft import DRAFT_PREFIX, Draft
 from resources.errors import DraftMismatch, NotMaterialised
 from resources.file_tree import LocalTree, open_tree
-from resources.layout import Place, Pointer, hive_value
+from resources.layout import Place, hive_value
 from resources.mirror import CatchUp, Mirror, MirrorParity, versions_of
 from resources.publication import INCOMING_KEPT_S, publish_into, read_pointer, remove_stale_incoming
+from resources.store_verification import Progress, StoreReport, verify_store
 from resources.stored_version import StoredVersion
-
-
-@dataclass(frozen=True)
-class CurrentEntry:
-    """One line of the store's table of contents: a place and its current version."""
-
-    place: Place
-    pointer: Pointer
-    uri: str
 
 
 @dataclass(frozen=True)
@@ -174,15 +166,25 @@ class Store:
                 entries.append(HistoryEntry(manifest, digest, self.tree.uri(directory), digest == current))
         return tuple(sorted(entries, key=lambda entry: (entry.published, entry.manifest_sha256), reverse=True))
 
-    def list(self) -> tuple[CurrentEntry, ...]:
-        """The current version of every place, sorted by stage, asset, region, season."""
-        entries = []
+    def list(self, *, all_versions: bool = False) -> tuple[StoredVersion, ...]:
+        """The current version of every place, sorted by stage, asset, region, season. Errors as in `current`.
+
+        Parameters
+        ----------
+        all_versions:
+            Every version instead, newest first within a place, each with the newest of its manifests.
+        """
+        found = []
         for place in self.places():
-            pointer = read_pointer(self.tree, place)
-            if pointer is not None:
-                uri = self.tree.uri(place.version_directory(pointer.version))
-                entries.append(CurrentEntry(place, pointer, uri))
-        return tuple(entries)
+            if all_versions:
+                newest: dict[str, StoredVersion] = {}
+                for entry in self.history(place.asset, place.partition):
+                    stored = self._stored(place, entry.manifest, entry.manifest_sha256)
+                    newest.setdefault(stored.version, stored)
+                found += newest.values()
+            elif self.is_materialised(place.asset, place.partition):
+                found.append(self.current(place.asset, place.partition))
+        return tuple(found)
 
     def places(self) -> Iterator[Place]:
         """Every place that has a directory, current version or not."""
@@ -225,6 +227,10 @@ class Store:
                 shutil.rmtree(draft)
                 removed.append(str(draft))
         return tuple(removed)
+
+    def verify(self, progress: Progress | None = None) -> StoreReport:
+        """Compare everything in the store and its mirror with what was recorded; see `store_verification`."""
+        return verify_store(self, progress=progress)
 
     def _mirrored(self, stored: StoredVersion, *, every_version: bool) -> StoredVersion:
         if self.mirror is None:

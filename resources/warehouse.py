@@ -98,7 +98,7 @@ class Warehouse:
                 where=store.base_uri,
                 remedy="Keep the store of record on the NAS and the cloud as its mirror",
             )
-        versions = [store.current(entry.place.asset, entry.place.partition) for entry in store.list()]
+        versions = store.list()
         files = [file for version in versions for file in _table_files(version)]
         beside = self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")
         try:
