@@ -121,7 +121,8 @@ class CropEnsemble(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: np.ndarray | pa.Table) -> np.ndarray:
         """Most probable crop code of each row, str (n,); ties go to the first in `classes_`."""
-        return np.asarray(self.classes_[np.argmax(self.predict_proba(X), axis=1)])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[np.argmax(probabilities, axis=1)])
 
     @property
     def fitted(self) -> FittedEnsemble:

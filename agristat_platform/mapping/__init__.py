@@ -6,7 +6,6 @@ Not here: the crop model (`classification`) and official estimates (`estimation`
 from agristat_platform.mapping.crop_rasters import (
     PIXEL_COUNTS_SCHEMA,
     CropMapFiles,
-    crop_map_png,
     pixel_counts,
     write_crop_map,
 )
@@ -18,6 +17,7 @@ from agristat_platform.mapping.errors import (
     UnitGeometryError,
     UnmappableClassError,
 )
+from agristat_platform.mapping.figures import crop_map_png
 from agristat_platform.mapping.map_accuracy import (
     ACCURACY_SCHEMA,
     ADJUSTED_AREAS_SCHEMA,

@@ -7,6 +7,7 @@ pixels to segments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def map_accuracy(
 def _check_match(field_data: pa.Table, sample: pa.Table, strata: pa.Table) -> None:
     sampled = sample.column("unit_id").to_pylist()
     observed = set(field_data.column("unit_id").to_pylist())
-    repeated = sorted({unit for unit in sampled if sampled.count(unit) > 1})
+    repeated = sorted(unit for unit, rows in Counter(sampled).items() if rows > 1)
     strangers = sorted(observed - set(sampled))
     silent = sorted(set(sampled) - observed)
     sized = set(strata.column("stratum").to_pylist())

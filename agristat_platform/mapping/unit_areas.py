@@ -129,7 +129,8 @@ def cover_shares(polygon: shapely.Geometry, transform: Affine, height: int, widt
 def _weighted_counts(source: rasterio.DatasetReader, polygon: shapely.Geometry) -> np.ndarray:
     counts = np.zeros(256)
     for window in _windows(source, polygon):
-        origin = source.transform * Affine.translation(window.col_off, window.row_off)
+        left, top = source.xy(window.row_off, window.col_off, offset="ul")
+        origin = Affine(source.transform.a, 0, left, 0, source.transform.e, top)
         shares = cover_shares(polygon, origin, window.height, window.width)
         values = source.read(1, window=window)
         counts += np.bincount(values.ravel(), weights=shares.ravel(), minlength=256)
