@@ -6,11 +6,11 @@ For demonstration and tests. Whatever comes out of it says that it is simulated:
 
 from agristat_platform.simulation.archive import SimulatedArchive, prepare_region
 from agristat_platform.simulation.errors import (
-    LandscapeNotPrepared,
-    NotSimulated,
+    LandscapeNotPreparedError,
+    NotSimulatedError,
     SimulationError,
-    UnitOutsideLandscape,
-    UnknownCover,
+    UnitOutsideLandscapeError,
+    UnknownCoverError,
 )
 from agristat_platform.simulation.profiles import PROFILES
 from agristat_platform.simulation.tables import (
@@ -27,12 +27,12 @@ __all__ = [
     "PARCELS_SCHEMA",
     "PROFILES",
     "UNIT_TOTALS_SCHEMA",
-    "LandscapeNotPrepared",
-    "NotSimulated",
+    "LandscapeNotPreparedError",
+    "NotSimulatedError",
     "SimulatedArchive",
     "SimulationError",
-    "UnitOutsideLandscape",
-    "UnknownCover",
+    "UnitOutsideLandscapeError",
+    "UnknownCoverError",
     "observe_segments",
     "prepare_region",
     "simulate_totals_by_unit",

@@ -19,7 +19,7 @@ import numpy as np
 from agristat_platform.catalogue import CropNomenclature, Region, SimulationSettings, load_catalogue, load_settings
 from agristat_platform.simulation.canopy import parcel_traits
 from agristat_platform.simulation.cog import write_cog
-from agristat_platform.simulation.errors import NotSimulated
+from agristat_platform.simulation.errors import NotSimulatedError
 from agristat_platform.simulation.landsat import write_landsat
 from agristat_platform.simulation.landscape import Cover, Landscape, build_landscape
 from agristat_platform.simulation.population import Population, build_population, write_population
@@ -83,16 +83,16 @@ def prepare_region(
 
     Raises
     ------
-    NotSimulated
+    NotSimulatedError
         The region is a real one.
     UnknownSeasonError
         A key that the region doesn't have.
-    UnknownCover
+    UnknownCoverError
         A crop without a growth profile, or a kind of cover without a crop.
     """
     settings = region.simulation
     if settings is None:
-        raise NotSimulated(
+        raise NotSimulatedError(
             f"region {region.code} is not simulated",
             where=f"config/regions/{region.code}.yaml",
             remedy="Its imagery comes from a catalogue; only regions with a section simulation can be prepared",

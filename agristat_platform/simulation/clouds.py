@@ -52,7 +52,9 @@ def skies(days: Sequence[date], settings: SimulationSettings, *stream: str) -> l
     """The kind of sky of each date: the wanted shares, in an order that leaves no month all overcast if it can."""
     clear = round(settings.clear_dates_share * len(days))
     partly = min(round(settings.partly_cloudy_dates_share * len(days)), len(days) - clear)
-    kinds: list[Sky] = ["clear"] * clear + ["partly"] * partly + ["cloudy"] * (len(days) - clear - partly)
+    kinds: list[Sky] = ["cloudy"] * len(days)
+    kinds[:clear] = ["clear"] * clear
+    kinds[clear : clear + partly] = ["partly"] * partly
     rng = generator(settings.seed, "skies", *stream)
     best: list[Sky] = kinds
     fewest = len(days) + 1

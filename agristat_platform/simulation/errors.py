@@ -9,17 +9,17 @@ class SimulationError(AgristatError):
     """The root of errors of the simulated landscape."""
 
 
-class NotSimulated(SimulationError):
+class NotSimulatedError(SimulationError):
     """The region is real: it carries no simulation settings or no imagery to simulate."""
 
 
-class UnknownCover(SimulationError):
+class UnknownCoverError(SimulationError):
     """A crop of the nomenclature has a LUCAS code without a growth profile, or a kind of cover has no crop."""
 
 
-class LandscapeNotPrepared(SimulationError):
+class LandscapeNotPreparedError(SimulationError):
     """The archive holds no finished truth for the season."""
 
 
-class UnitOutsideLandscape(SimulationError):
+class UnitOutsideLandscapeError(SimulationError):
     """A sample unit reaches beyond the simulated landscape."""

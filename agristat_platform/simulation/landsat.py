@@ -59,13 +59,7 @@ def write_landsat(scenes: SeasonScenes) -> int:
             noise = rng.standard_normal(grid.shape, dtype=np.float32)
             below = block_mean(ground[band], _FACTOR)
             value = observe_optical(below, opacity, shadow, float(CLOUD[band]), gain, haze, noise)
-            raster_band = {
-                "data_type": "uint16",
-                "nodata": 0,
-                "spatial_resolution": 30,
-                "scale": SR_SCALE,
-                "offset": SR_OFFSET,
-            }
+            raster_band = _raster_band(0) | {"scale": SR_SCALE, "offset": SR_OFFSET}
             asset = SceneAsset(
                 key, f"{name}.tif", grid, raster_band, f"{key} reflectance", ("data", "reflectance"),
                 {"name": name.removeprefix("SR_"), "common_name": key, "center_wavelength": wavelength},
@@ -73,12 +67,12 @@ def write_landsat(scenes: SeasonScenes) -> int:
             rasters.append(SceneRaster(asset, _digital(value, SR_SCALE, SR_OFFSET), 0))
         kelvin = _temperature(scenes, state, scenes.air_c(day), moisture, np.sin(np.radians(elevation)), opacity)
         kelvin += np.float32(0.35) * rng.standard_normal(grid.shape, dtype=np.float32)
-        raster_band = {"data_type": "uint16", "nodata": 0, "spatial_resolution": 30, "unit": "kelvin", "scale": ST_SCALE, "offset": ST_OFFSET}  # fmt: skip
+        raster_band = _raster_band(0) | {"unit": "kelvin", "scale": ST_SCALE, "offset": ST_OFFSET}
         asset = SceneAsset("lwir11", "ST_B10.tif", grid, raster_band, "Surface temperature (B10)", ("data", "temperature"),
                            {"name": "B10", "common_name": "lwir11", "center_wavelength": 10.9})  # fmt: skip
         rasters.append(SceneRaster(asset, _digital(kelvin, ST_SCALE, ST_OFFSET), 0))
         qa = _pixel_quality(sky, water)
-        asset = SceneAsset("qa_pixel", "QA_PIXEL.tif", grid, {"data_type": "uint16", "nodata": 1, "spatial_resolution": 30},
+        asset = SceneAsset("qa_pixel", "QA_PIXEL.tif", grid, _raster_band(1),
                            "Pixel quality assessment band", ("cloud", "cloud-shadow", "snow-ice", "water-mask"))  # fmt: skip
         rasters.append(SceneRaster(asset, qa, 1))
         satellite = 8 + number % 2
@@ -95,6 +89,10 @@ def write_landsat(scenes: SeasonScenes) -> int:
             properties,
         )
     return len(days)
+
+
+def _raster_band(nodata: int) -> dict[str, Any]:
+    return {"data_type": "uint16", "nodata": nodata, "spatial_resolution": 30}
 
 
 def _temperature(

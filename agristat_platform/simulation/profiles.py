@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agristat_platform.catalogue import Crop, CropNomenclature
-from agristat_platform.simulation.errors import UnknownCover
+from agristat_platform.simulation.errors import UnknownCoverError
 from agristat_platform.simulation.landscape import Cover
 
 BANDS = ("blue", "green", "red", "nir", "swir16")
@@ -158,14 +158,14 @@ def profile_of(crop: Crop, named: Mapping[str, str]) -> Profile:
 
     Raises
     ------
-    UnknownCover
+    UnknownCoverError
         Neither leads to a profile; the error names the profiles there are.
     """
     name = named.get(crop.code)
     if name is None and crop.lucas is not None:
         name = "woodland" if crop.lucas.startswith("C") else _PROFILE_OF_LUCAS.get(crop.lucas)
     if name not in PROFILES:
-        raise UnknownCover(
+        raise UnknownCoverError(
             f"no growth profile for the crop {crop.code}" + (f": {name!r} is none" if name else ""),
             where=f"LUCAS code {crop.lucas}",
             remedy=f"Name one under simulation.profiles in the region file; there are: {', '.join(PROFILES)}",
@@ -178,7 +178,7 @@ def crops_by_cover(nomenclature: CropNomenclature, named: Mapping[str, str]) -> 
 
     Raises
     ------
-    UnknownCover
+    UnknownCoverError
         A crop has no profile, or a kind of cover has no crop.
     """
     found: dict[Cover, list[tuple[Crop, Profile]]] = {cover: [] for cover in Cover}
@@ -187,7 +187,7 @@ def crops_by_cover(nomenclature: CropNomenclature, named: Mapping[str, str]) -> 
         found[profile.cover].append((crop, profile))
     empty = [cover.name.lower() for cover, crops in found.items() if not crops]
     if empty:
-        raise UnknownCover(
+        raise UnknownCoverError(
             f"the nomenclature {nomenclature.code} has no class for {', '.join(empty)}",
             where=f"config/crops/{nomenclature.code}.yaml",
             remedy="A simulated region needs classes for crops, grassland, woodland, water and built-up land",

@@ -98,7 +98,7 @@ def _candidates(
 
 def _patches(rng: np.random.Generator, shape: BaseGeometry) -> list[BaseGeometry]:
     """Up to three patches that lie in a polygon; narrow land (river banks, tracks) gives narrow ones or none."""
-    found = []
+    found: list[BaseGeometry] = []
     for radius in (_PATCH_RADIUS_M, 9.0):
         core = shape.buffer(-radius)
         if core.is_empty:

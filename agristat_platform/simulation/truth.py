@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from agristat_platform.catalogue import Region
 from agristat_platform.geometry import read_geometry
-from agristat_platform.simulation.errors import LandscapeNotPrepared, NotSimulated, UnitOutsideLandscape
+from agristat_platform.simulation.errors import LandscapeNotPreparedError, NotSimulatedError, UnitOutsideLandscapeError
 from agristat_platform.simulation.landscape import SQUARE_METRES_PER_HA
 from agristat_platform.simulation.seeding import normal_by_name
 from agristat_platform.simulation.tables import CROP_TOTALS_SCHEMA, FIELD_DATA_SCHEMA, UNIT_TOTALS_SCHEMA
@@ -30,13 +30,13 @@ def true_parcels(archive_dir: Path, region: Region, season: str) -> pa.Table:
 
     Raises
     ------
-    LandscapeNotPrepared
+    LandscapeNotPreparedError
         The season's truth isn't in the archive.
     """
     region.season(season)
     path = Path(archive_dir) / region.code / "truth" / season / "parcels.parquet"
     if not path.exists():
-        raise LandscapeNotPrepared(
+        raise LandscapeNotPreparedError(
             f"region {region.code} has no simulated truth for season {season}",
             where=str(path),
             remedy="Prepare the region first (prepare_region)",
@@ -54,7 +54,7 @@ def true_totals(archive_dir: Path, region: Region, season: str) -> pa.Table:
 
     Raises
     ------
-    LandscapeNotPrepared
+    LandscapeNotPreparedError
     """
     parcels = true_parcels(archive_dir, region, season)
     return totals_of(parcels, parcels.column("aoi_area_ha").to_numpy())
@@ -90,7 +90,7 @@ def simulate_totals_by_unit(archive_dir: Path, region: Region, season: str, unit
 
     Raises
     ------
-    LandscapeNotPrepared, UnitOutsideLandscape
+    LandscapeNotPreparedError, UnitOutsideLandscapeError
     """
     pieces = _cut(true_parcels(archive_dir, region, season), units)
     unit_ids, codes = pieces.column("unit_id"), pieces.column("crop_code")
@@ -124,12 +124,12 @@ def observe_segments(archive_dir: Path, region: Region, season: str, sample_unit
 
     Raises
     ------
-    NotSimulated
+    NotSimulatedError
         The region has no simulation settings.
-    LandscapeNotPrepared, UnitOutsideLandscape
+    LandscapeNotPreparedError, UnitOutsideLandscapeError
     """
     if region.simulation is None:
-        raise NotSimulated(f"region {region.code} is not simulated", remedy="Read its field data from a file")
+        raise NotSimulatedError(f"region {region.code} is not simulated", remedy="Read its field data from a file")
     pieces = _cut(true_parcels(archive_dir, region, season), sample_units)
     names = [
         f"{unit}|{parcel}"
@@ -149,7 +149,9 @@ def _cut(parcels: pa.Table, units: pa.Table) -> pa.Table:
     unit, parcel = pairs[:, np.lexsort((pairs[1], pairs[0]))]
     pieces = shapely.intersection(unit_shapes[unit], parcel_shapes[parcel])
     areas = shapely.area(pieces)
-    _require_covered(units, unit_shapes, np.bincount(unit, weights=areas, minlength=len(unit_shapes)))
+    _require_covered(
+        units, unit_shapes, np.asarray(np.bincount(unit, weights=areas, minlength=len(unit_shapes)), dtype=np.float64)
+    )
     keep = areas > 0
     unit, parcel, pieces, areas = unit[keep], parcel[keep], pieces[keep], areas[keep]
     return pa.table(
@@ -169,7 +171,7 @@ def _require_covered(units: pa.Table, shapes: npt.NDArray[np.object_], covered: 
     short = np.flatnonzero(missing > _UNCOVERED_M2)
     if len(short):
         worst = int(short[np.argmax(missing[short])])
-        raise UnitOutsideLandscape(
+        raise UnitOutsideLandscapeError(
             f"unit {units.column('unit_id')[worst].as_py()} reaches {missing[worst] / SQUARE_METRES_PER_HA:.4f} ha "
             f"beyond the simulated landscape ({len(short)} unit(s) do)",
             remedy="Clip the units to the region's area of interest, in the region's CRS",
