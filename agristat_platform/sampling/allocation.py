@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from agristat_platform.sampling.errors import AllocationError
 from agristat_platform.sampling.schemas import STRATA_SCHEMA
 
+_NO_SPREAD = 1e-12  # of the largest N_h S_h: less is rounding noise, not a reason to sample
+
 
 def allocate(
     strata: pa.Table,
@@ -74,20 +76,23 @@ def _spread(names: list[str], method: str, sd: Mapping[str, float] | None) -> ND
 def _bounded(
     share: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64], n: float
 ) -> NDArray[np.float64]:
-    positive = share > 0
+    share = share / share.max() if share.max() > 0 else share
+    positive = share > _NO_SPREAD
+    share = np.where(positive, share, 0.0)
     most = np.where(positive, upper, lower)
     if most.sum() <= n:  # strata without any spread take what the others cannot hold, by their room
         room = upper - most
         extra = n - most.sum()
         return most + (room * extra / room.sum() if room.sum() > 0 else 0.0)
     # Σ clip(λ a_h) is piecewise linear and rising in λ: find its last break below n, then go on along the line.
-    breaks = np.unique(np.concatenate([lower[positive] / share[positive], upper[positive] / share[positive]]))
+    starts = np.divide(lower, share, out=np.full(share.size, np.inf), where=positive)
+    ends = np.divide(upper, share, out=np.full(share.size, np.inf), where=positive)
+    breaks = np.unique(np.concatenate([starts[positive], ends[positive]]))
     totals = np.asarray([np.clip(b * share, lower, upper).sum() for b in breaks])
     last = int(np.searchsorted(totals, n, side="right")) - 1
     if last < 0:
         return lower.copy()
-    at_break = np.clip(breaks[last] * share, lower, upper)
-    moving = positive & (lower <= breaks[last] * share) & (at_break < upper)
+    moving = (starts <= breaks[last]) & (breaks[last] < ends)
     slope = share[moving].sum()
     multiplier = breaks[last] + ((n - totals[last]) / slope if slope > 0 else 0.0)
     return np.clip(multiplier * share, lower, upper)
