@@ -156,7 +156,7 @@ def write_cog(source: Path, target: Path, *, overview_resampling: str = "average
             partial,
             driver="COG",
             compress="ZSTD",
-            level=9,
+            level=1,
             predictor="YES",
             blocksize=256,
             overviews="IGNORE_EXISTING",

@@ -10,14 +10,13 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-import pyproj
 import pystac
 import rasterio
 import shapely
 import shapely.geometry
-import shapely.ops
 from rasterio.errors import RasterioError
 
+from agristat_platform.catalogue import reproject
 from agristat_platform.imagery.collections import collection_table
 from agristat_platform.imagery.errors import MissingRealDataError, UnreadableSceneError
 
@@ -108,7 +107,7 @@ def composite_item(
         raise UnreadableSceneError(
             f"composite cannot be read: {error}", where=str(first), remedy="Restore it"
         ) from error
-    footprint = _lonlat(shapely.box(*bounds), crs.to_wkt())
+    footprint = shapely.set_precision(reproject(shapely.box(*bounds), crs.to_wkt(), "EPSG:4326"), 1e-7)  # 1 cm
     epsg = crs.to_epsg()
     properties: dict[str, Any] = {
         "platform": platform,
@@ -154,10 +153,3 @@ def write_items(items: Iterable[pystac.Item], folder: Path) -> Path:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     return folder
-
-
-def _lonlat(geometry: Any, crs: str) -> Any:
-    """The geometry in longitude and latitude, its sides cut so that they bend as they should, 7 decimals (1 cm)."""
-    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    bent = shapely.ops.transform(to_lonlat.transform, shapely.segmentize(geometry, max(geometry.length / 64, 1.0)))
-    return shapely.set_precision(bent, 1e-7)

@@ -24,7 +24,7 @@ PICTURES: tuple[tuple[str, str, str], ...] = (
     ("B08", "B04", "B03"),
     ("red", "green", "blue"),
     ("swir16", "nir08", "red"),
-    ("evi", "ndvi", "evi"),
+    ("ndvi", "ndvi", "ndvi"),
     ("VV", "VH", "VV"),
 )
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyproj
 import pystac
 import pytest
 import rasterio
 import shapely
 import shapely.geometry
-import shapely.ops
 from affine import Affine
 
-from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource
+from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, reproject
 
 GRID = Grid("EPSG:32630", Affine(10, 0, 249_600, 0, -10, 4_610_400), 60, 48)
 
@@ -57,8 +56,7 @@ def write_raster(path: Path, values: np.ndarray, transform: Affine, crs: str = "
 def lonlat_footprint(transform: Affine, shape: tuple[int, int], crs: str) -> Any:
     left, top = transform * (0, 0)
     right, bottom = transform * (shape[1], shape[0])
-    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    return shapely.ops.transform(to_lonlat.transform, shapely.box(left, bottom, right, top))
+    return reproject(shapely.box(left, bottom, right, top), crs, "EPSG:4326")
 
 
 def make_item(
@@ -123,3 +121,32 @@ def request_bands(interval: str = "month", **collections: list[str]) -> ImageryS
 def red_only() -> ImagerySource:
     """Sentinel-2 red, monthly, at most 20 % cloud, at least 5 % cover."""
     return request_bands(sentinel_2_l2a=["B04"])
+
+
+REAL_DATA = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data"))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with real imagery; skips where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no folder with real data at {REAL_DATA} (AGRISTAT_REAL_DATA)")
+    return REAL_DATA.resolve()
+
+
+@pytest.fixture(name="make_item")
+def _make_item() -> Callable[..., pystac.Item]:
+    """Makes a STAC item over files that may or may not exist."""
+    return make_item
+
+
+@pytest.fixture(name="write_raster")
+def _write_raster() -> Callable[..., Path]:
+    """Writes an array as COG."""
+    return write_raster
+
+
+@pytest.fixture(name="request_bands")
+def _request_bands() -> Callable[..., ImagerySource]:
+    """Makes the imagery section of a region from bands per collection (underscores for hyphens)."""
+    return request_bands
