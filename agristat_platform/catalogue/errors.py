@@ -59,9 +59,11 @@ class RegionExistsError(CatalogueError):
 
 
 def closest(got: object, allowed: Iterable[object]) -> str | None:
-    """Return the allowed text most like `got` (case ignored), or None when none comes near."""
+    """Return the allowed text most like `got` (case ignored; swapped letters first), or None when none comes near."""
     by_folded = {str(item).casefold(): str(item) for item in allowed}
-    matches = get_close_matches(str(got).casefold(), list(by_folded), n=1, cutoff=0.6)
+    typed = str(got).casefold()
+    swapped = [folded for folded in by_folded if sorted(folded) == sorted(typed)]
+    matches = swapped or get_close_matches(typed, list(by_folded), n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else None
 
 

@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyproj
 import shapely
-import shapely.ops
 from affine import Affine
 
 from agristat_platform.catalogue.errors import InvalidGridError
 
 LONLAT = "EPSG:4326"
 SNAP_TOLERANCE = 1e-3  # of a pixel: an edge this near to a multiple of the resolution counts as lying on it
+MAX_PIXELS = 2**32  # segments are numbered in uint32
 AREA_OF_USE_MARGIN_DEG = 3.0  # half a UTM zone
 EDGE_STEPS = 64  # pieces an outline's longest side is cut into before it is reprojected, as straight lines bend
 
@@ -54,6 +55,11 @@ class Grid:
             )
         if self.width < 1 or self.height < 1:
             raise InvalidGridError(f"the grid has {self.width} columns and {self.height} rows")
+        if self.width * self.height > MAX_PIXELS:
+            raise InvalidGridError(
+                f"the grid has {self.width} columns and {self.height} rows, more pixels than segments can be numbered",
+                remedy="Is the resolution right? Else split the region",
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,9 +69,8 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(left, bottom, right, top) in metres of the CRS."""
-        left, top = self.transform * (0, 0)
-        right, bottom = self.transform * (self.width, self.height)
-        return (left, bottom, right, top)
+        left, top = self.transform.c, self.transform.f
+        return (left, top + self.transform.e * self.height, left + self.transform.a * self.width, top)
 
     @property
     def pixel_area_ha(self) -> float:
@@ -89,12 +94,10 @@ class Grid:
         -------
         Two slices into an array of shape (height, width); empty slices where the box lies outside.
         """
-        inverse = ~self.transform
-        first_col, first_row = inverse * (left, top)
-        last_col, last_row = inverse * (right, bottom)
+        a, _, c, _, e, f = tuple(self.transform)[:6]
         return (
-            _clipped_slice(first_row, last_row, self.height),
-            _clipped_slice(first_col, last_col, self.width),
+            _clipped_slice((top - f) / e, (bottom - f) / e, self.height),
+            _clipped_slice((left - c) / a, (right - c) / a, self.width),
         )
 
     def crop(self, rows: slice, cols: slice) -> Grid:
@@ -105,7 +108,8 @@ class Grid:
         InvalidGridError
             The window is empty.
         """
-        transform = self.transform * Affine.translation(cols.start, rows.start)
+        a, b, c, d, e, f = tuple(self.transform)[:6]
+        transform = Affine(a, b, c + a * cols.start, d, e, f + e * rows.start)
         return Grid(self.crs, transform, cols.stop - cols.start, rows.stop - rows.start)
 
     def outline(self) -> Any:
@@ -203,7 +207,7 @@ def reproject(geometry: Any, source: str, target: str) -> Any:
     if longest > 0:
         geometry = shapely.segmentize(geometry, longest / EDGE_STEPS)
     transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
-    return shapely.ops.transform(transformer.transform, geometry)
+    return shapely.transform(geometry, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1])))
 
 
 def _floor(value: float) -> int:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas
-import pyogrio
 import shapely
 from pydantic import ValidationError
 
@@ -19,7 +17,7 @@ from agristat_platform.catalogue.errors import (
     closest,
     did_you_mean,
 )
-from agristat_platform.catalogue.grid import LONLAT
+from agristat_platform.catalogue.grid import LONLAT, reproject
 from agristat_platform.catalogue.nomenclature import CropNomenclature
 from agristat_platform.catalogue.problems import problem_lines, shown
 from agristat_platform.catalogue.region import Region
@@ -236,6 +234,9 @@ def _crop_problems(region: Region, nomenclature: CropNomenclature) -> list[str]:
 
 def _resolve_aoi_file(content: dict[str, Any], settings: Settings, where: str) -> None:
     """Put the geometry in place of `aoi: {file: …, layer: …}`."""
+    import geopandas  # here, as it takes long to import and few region files need it
+    import pyogrio
+
     aoi = content.get("aoi")
     if not isinstance(aoi, dict) or "file" not in aoi:
         return
@@ -253,5 +254,5 @@ def _resolve_aoi_file(content: dict[str, Any], settings: Settings, where: str) -
         raise ConfigurationError([f"{where}: aoi.file: {display_path(path)} cannot be read: {error}"]) from error
     if frame.crs is None:
         raise ConfigurationError([f"{where}: aoi.file: {display_path(path)} names no CRS"])
-    union = shapely.union_all(frame.to_crs(LONLAT).geometry.to_numpy())
+    union = reproject(shapely.union_all(frame.geometry.to_numpy()), frame.crs.to_wkt(), LONLAT)
     content["aoi"] = shapely.geometry.mapping(union)

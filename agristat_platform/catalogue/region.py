@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import shapely
-import shapely.geometry
 from affine import Affine
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from agristat_platform.catalogue.area_of_interest import Aoi, AoiBounds, AoiGeometry, aoi_shape
 from agristat_platform.catalogue.errors import IntervalsFromItemsError, InvalidGridError, UnknownSeasonError, closest
 from agristat_platform.catalogue.grid import LONLAT, Grid, near_area_of_use, reproject, require_projected
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
@@ -27,31 +27,6 @@ from agristat_platform.catalogue.seasons import Interval, Names, Season, homolog
 SIMULATED_COUNTRY = "ZZ"  # ISO 3166 keeps ZZ free for users
 
 
-class AoiGeometry(Section):
-    """Polygon or MultiPolygon in longitude and latitude, as GeoJSON writes it."""
-
-    type: Literal["Polygon", "MultiPolygon"]
-    coordinates: list[Any]
-
-    @model_validator(mode="after")
-    def _valid_on_the_globe(self) -> AoiGeometry:
-        check_aoi(_shape(self))
-        return self
-
-
-class AoiBounds(Section):
-    """A box in the region's own CRS: left, bottom, right, top in metres."""
-
-    bounds: Annotated[tuple[float, float, float, float], Field(strict=False)]
-
-    @model_validator(mode="after")
-    def _has_area(self) -> AoiBounds:
-        left, bottom, right, top = self.bounds
-        if not (left < right and bottom < top):
-            raise ValueError("bounds must be left, bottom, right, top with left < right and bottom < top")
-        return self
-
-
 class ExplicitGrid(Section):
     """A grid given number by number, to lie exactly on existing rasters.
 
@@ -61,24 +36,6 @@ class ExplicitGrid(Section):
     transform: Annotated[tuple[float, float, float, float, float, float], Field(strict=False)]
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
-
-
-def _aoi_form(value: Any) -> str | None:
-    if isinstance(value, AoiGeometry | AoiBounds):
-        return f"<{type(value).__name__}>"
-    if not isinstance(value, dict):
-        return None
-    return "<AoiBounds>" if "bounds" in value else "<AoiGeometry>"
-
-
-Aoi = Annotated[
-    Annotated[AoiGeometry, Tag("<AoiGeometry>")] | Annotated[AoiBounds, Tag("<AoiBounds>")],
-    Discriminator(
-        _aoi_form,
-        custom_error_type="aoi_form",
-        custom_error_message="allowed: a GeoJSON geometry (type, coordinates), bounds, or file",
-    ),
-]
 
 
 def _projected(crs: str) -> str:
@@ -177,7 +134,7 @@ class Region(Section):
             return ["the region has no aoi"]
         try:
             grid = self.grid()
-            if isinstance(self.aoi, AoiGeometry) and not near_area_of_use(self.crs, _shape(self.aoi)):
+            if isinstance(self.aoi, AoiGeometry) and not near_area_of_use(self.crs, aoi_shape(self.aoi)):
                 return [
                     f"the aoi lies far outside the area that {self.crs} is made for; "
                     "coordinates are longitude, latitude, in that order"
@@ -204,13 +161,13 @@ class Region(Section):
     def aoi_geometry(self) -> Any:
         """Return the AOI as a shapely geometry in longitude and latitude."""
         if isinstance(self.aoi, AoiGeometry):
-            return _shape(self.aoi)
+            return aoi_shape(self.aoi)
         return reproject(self.aoi_projected(), self.crs, LONLAT)
 
     def aoi_projected(self) -> Any:
         """Return the AOI as a shapely geometry in the region's CRS, metres."""
         if isinstance(self.aoi, AoiGeometry):
-            return reproject(_shape(self.aoi), LONLAT, self.crs)
+            return reproject(aoi_shape(self.aoi), LONLAT, self.crs)
         if isinstance(self.aoi, AoiBounds):
             return shapely.box(*self.aoi.bounds)
         return self.grid().outline()
@@ -256,25 +213,3 @@ class Region(Section):
     def homologous(self, key: str) -> str:
         """Return the key of the same season one year earlier, whether the region has it or not."""
         return homologous_key(key)
-
-
-def check_aoi(geometry: Any) -> None:
-    """Raise ValueError unless a lon/lat geometry is a valid, non-empty area on the globe off the antimeridian."""
-    if geometry.is_empty or geometry.area == 0:
-        raise ValueError("the area of interest is empty")
-    left, bottom, right, top = geometry.bounds
-    if left < -180 or right > 180 or bottom < -90 or top > 90:
-        if left >= -180 and right <= 360 and bottom >= -90 and top <= 90:
-            raise ValueError("it crosses the antimeridian; split the region there into two")
-        raise ValueError("coordinates must be longitude, latitude in degrees, in that order")
-    if right - left > 180:
-        raise ValueError("it crosses the antimeridian (or spans half the globe); split the region into two")
-    if not geometry.is_valid:
-        raise ValueError(f"the polygon is not valid: {shapely.is_valid_reason(geometry)}")
-
-
-def _shape(aoi: AoiGeometry) -> Any:
-    try:
-        return shapely.geometry.shape({"type": aoi.type, "coordinates": aoi.coordinates})
-    except (ValueError, TypeError, IndexError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise ValueError(f"coordinates do not make a {aoi.type}: {error}") from error

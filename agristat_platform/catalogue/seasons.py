@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agristat_platform.catalogue.errors import InvalidSeasonKeyError
 from agristat_platform.catalogue.partition import SEASON_KEY
@@ -35,6 +35,19 @@ Names = Annotated[dict[str, str], Field(min_length=1), AfterValidator(_language_
 """Names by ISO 639-1 language code, e.g. `{en: Winter wheat, es: Trigo de invierno}`."""
 
 
+def _date_from_text(value: object) -> object:
+    """A date in quotes is text to YAML, and a date all the same."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_date_from_text)]
+
+
 class Season(BaseModel):
     """One season of one region: what people there call it and when it is.
 
@@ -44,8 +57,8 @@ class Season(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Names
-    start: date
-    end: date
+    start: Day
+    end: Day
 
     @model_validator(mode="after")
     def _starts_before_it_ends(self) -> Season:

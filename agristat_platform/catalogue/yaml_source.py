@@ -21,11 +21,12 @@ class StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping, refusing a key that comes twice (PyYAML keeps the last one and says nothing)."""
-        first_lines: dict[Any, int] = {}
+        first_lines: dict[str, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise yaml.constructor.ConstructorError(None, None, "a key is not a word", key_node.start_mark)
+            if not isinstance(key, str):
+                problem = "a key is not text; write it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             line = key_node.start_mark.line + 1
             if key in first_lines:
                 raise yaml.constructor.ConstructorError(
@@ -33,6 +34,24 @@ class StrictLoader(yaml.SafeLoader):
                 )
             first_lines[key] = line
         return super().construct_mapping(node, deep=deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse aliases, of which a few lines stand for more data than memory holds, and tags such as !!int."""
+        event: Any = self.peek_event()
+        if isinstance(event, yaml.events.AliasEvent):
+            problem = "aliases (*name) are not read; repeat the value"
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(None, None, f"tags ({event.tag}) are not read", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_date(self, node: Any) -> Any:
+        """Build a date, saying which one is none (30 February)."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError as error:
+            problem = f'"{node.value}" is no date: {error}'
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _plain_scalars_as_in_yaml_1_2() -> None:
@@ -52,6 +71,7 @@ def _plain_scalars_as_in_yaml_1_2() -> None:
         re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
         list("-+.0123456789"),
     )
+    StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", StrictLoader.construct_date)
 
 
 _plain_scalars_as_in_yaml_1_2()
@@ -97,7 +117,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         raise ConfigurationError([f"{where}{position}: {error.problem or error.context or 'not YAML'}"]) from error
     except yaml.YAMLError as error:
         raise ConfigurationError([f"{where}: not YAML: {str(error).splitlines()[0]}"]) from error
-    except (ValueError, OverflowError) as error:  # a date such as 2018-02-30
+    except (ValueError, OverflowError) as error:  # a whole number of too many digits
         raise ConfigurationError([f"{where}: {error}"]) from error
     except RecursionError as error:
         raise ConfigurationError([f"{where}: nested too deeply"]) from error
