@@ -20,6 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from agristat_platform.provenance import sha256_stream
 from resources.errors import InvalidName, StorageError, StoreUnavailable, named_storage_error
+from resources.layout import INCOMING
 
 try:
     import fcntl
@@ -125,8 +126,11 @@ class FileTree:
             except FileNotFoundError:
                 return None
 
-    def write(self, relative: str, data: bytes) -> None:
-        """Put a small file so that a reader sees the old bytes or the new ones, nothing in between."""
+    def write(self, relative: str, data: bytes, *, beside: str | None = None) -> None:
+        """Put a small file so that a reader sees the old bytes or the new ones, nothing in between.
+
+        `beside` is the directory for the temporary name that a crash may leave behind (the file's own when None).
+        """
         with self.naming_errors(relative):
             self.filesystem.pipe_file(self.full(relative), data)
 
@@ -158,10 +162,10 @@ class LocalTree(FileTree):
         """The path on this machine."""
         return Path(self.full(relative))
 
-    def write(self, relative: str, data: bytes) -> None:
-        """Write to a temporary name beside, sync, and rename over the old file."""
+    def write(self, relative: str, data: bytes, *, beside: str | None = None) -> None:
+        """Write to a temporary name, sync, and rename over the old file."""
         target = self.path(relative)
-        temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
+        temporary = (target.parent if beside is None else self.path(beside)) / f"{INCOMING}{uuid.uuid4().hex}"
         with self.naming_errors(relative):
             make_directory(target.parent)
             try:

@@ -14,6 +14,7 @@ import dagster as dg
 from agristat_platform.catalogue import Partition
 from resources.draft import Draft
 from resources.errors import DraftMismatch, NotApplicable, NotMaterialised, StorageError
+from resources.layout import STEPS
 from resources.step_inputs import StepInputs
 from resources.storage import StorageResource
 from resources.stored_version import StoredVersion
@@ -21,7 +22,6 @@ from resources.stored_version import StoredVersion
 OPTIONAL = "optional"
 REQUIRES = "requires"
 STAGE = "stage"
-_STEPS = ".steps"
 
 _step_inputs = StepInputs()
 
@@ -195,7 +195,7 @@ def _asset_name(key: dg.AssetKey) -> str:
 
 def _intermediate(identifier: Sequence[str]) -> str:
     safe = ("".join(c if c.isalnum() or c in "-_" else "~" for c in part) for part in identifier)
-    return f"{_STEPS}/{'/'.join(safe)}.json"
+    return f"{STEPS}/{'/'.join(safe)}.json"
 
 
 def _output_metadata(stored: StoredVersion) -> dict[str, Any]:

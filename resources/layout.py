@@ -19,6 +19,7 @@ from resources.errors import InvalidName, StorageError
 POINTER = "current.json"
 INCOMING = ".incoming-"
 MIRROR_PENDING = ".mirror-pending"
+STEPS = ".steps"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 _VERSION = re.compile(r"[0-9a-f]{64}")
 

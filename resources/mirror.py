@@ -146,7 +146,7 @@ class Mirror:
             path = f"{directory}/{name}"
             recorded = self.source.read(path)
             if recorded is not None and self.target.read(path) != recorded:
-                self.target.write(path, recorded)
+                self.target.write(path, recorded, beside=directory.rpartition("/")[0])
                 copied.append(path)
         return copied
 

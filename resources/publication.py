@@ -40,14 +40,14 @@ def publish_into(tree: FileTree, place: Place, source: Path, manifest: Manifest)
     """
     version_directory = place.version_directory(manifest.version)
     if isinstance(tree, LocalTree):
-        remove_stale_incoming(tree, place, older_than_s=INCOMING_KEPT_S)
+        remove_stale_incoming(tree, place.directory, older_than_s=INCOMING_KEPT_S)
         _place_files_by_rename(tree, place, source, manifest.files, version_directory)
     else:
         _send(tree, source, _differing(tree, version_directory, manifest.files), version_directory)
     with tree.locked(place.directory):
         before = read_pointer(tree, place)
         chained = manifest.model_copy(update={"previous": before.manifest_sha256 if before else None})
-        tree.write(f"{version_directory}/{chained.file_name}", chained.to_bytes())
+        tree.write(f"{version_directory}/{chained.file_name}", chained.to_bytes(), beside=place.directory)
         tree.write(place.pointer, _pointer_to(chained).to_bytes())
     return chained
 
@@ -58,15 +58,12 @@ def read_pointer(tree: FileTree, place: Place) -> Pointer | None:
     return None if data is None else parse_pointer(data, where=tree.uri(place.pointer))
 
 
-def remove_stale_incoming(tree: LocalTree, place: Place, *, older_than_s: float) -> list[str]:
+def remove_stale_incoming(tree: LocalTree, directory: str, *, older_than_s: float) -> list[str]:
     """Remove what interrupted publications left behind; young ones may still be at work. Returns what was removed."""
     removed = []
-    for name in tree.names(place.directory):
-        # ".current.json-…" is a pointer that was not renamed any more
-        if not name.startswith((INCOMING, ".current.json-")):
-            continue
-        relative = f"{place.directory}/{name}"
-        if time.time() - tree.modified(relative) >= older_than_s:
+    for name in tree.names(directory):
+        relative = f"{directory}/{name}"
+        if name.startswith(INCOMING) and time.time() - tree.modified(relative) >= older_than_s:
             tree.remove(relative)
             removed.append(relative)
     return removed

@@ -167,7 +167,7 @@ def _verify_chain(
             if digest != pointer.manifest_sha256:
                 expected = f"manifest-{digest[:16]}.json in the history"
                 report.problems.append(Problem("chain_broken", tree.uri(place.directory), expected, "absent", _RESTORE))
-            return
+            break
         reached.add(digest)
         digest = manifest.previous
     for digest in sorted(set(manifests) - reached):

@@ -15,7 +15,7 @@ from agristat_platform.provenance import HashMismatch, Manifest, is_manifest_nam
 from resources.draft import DRAFT_PREFIX, Draft
 from resources.errors import DraftMismatch, NotMaterialised
 from resources.file_tree import LocalTree, open_tree
-from resources.layout import Place, hive_value
+from resources.layout import MIRROR_PENDING, STEPS, Place, hive_value
 from resources.mirror import CatchUp, Mirror, MirrorParity, versions_of
 from resources.publication import INCOMING_KEPT_S, publish_into, read_pointer, remove_stale_incoming
 from resources.store_verification import Progress, StoreReport, verify_store
@@ -174,7 +174,7 @@ class Store:
         all_versions:
             Every version instead, newest first within a place, each with the newest of its manifests.
         """
-        found = []
+        found: list[StoredVersion] = []
         for place in self.places():
             if all_versions:
                 newest: dict[str, StoredVersion] = {}
@@ -219,9 +219,15 @@ class Store:
     def sweep(self, *, older_than_s: float = INCOMING_KEPT_S) -> tuple[str, ...]:
         """Remove leftovers of interrupted runs older than `older_than_s`; returns what was removed."""
         removed = []
+        for tree in (self.tree, self.mirror.target if self.mirror else None):
+            if isinstance(tree, LocalTree):
+                for directory in (MIRROR_PENDING, *(place.directory for place in self.places())):
+                    removed += remove_stale_incoming(tree, directory, older_than_s=older_than_s)
         if isinstance(self.tree, LocalTree):
-            for place in self.places():
-                removed += remove_stale_incoming(self.tree, place, older_than_s=older_than_s)
+            for run in self.tree.names(STEPS):
+                if time.time() - self.tree.modified(f"{STEPS}/{run}") >= older_than_s:
+                    self.tree.remove(f"{STEPS}/{run}")
+                    removed.append(f"{STEPS}/{run}")
         for draft in sorted((self.scratch / "drafts").glob(f"{DRAFT_PREFIX}*")):
             if time.time() - draft.stat().st_mtime >= older_than_s:
                 shutil.rmtree(draft)
