@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from agristat_platform.catalogue.nomenclature import CropNomenclature
 from agristat_platform.catalogue.problems import problem_lines, shown
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.seasons import season_keys_between, season_window
-from agristat_platform.catalogue.settings import Settings
+from agristat_platform.catalogue.settings import PATH_PLACEHOLDERS, Settings
 from agristat_platform.catalogue.yaml_source import display_path, read_yaml
 
 
@@ -150,7 +151,7 @@ def load_region(
         problems = problem_lines(error, Region, where) + [f"{where}: {problem}" for problem in names]
         raise ConfigurationError(problems) from error
     problems = _unknown_names(content, settings, {*nomenclatures, *unreadable_nomenclatures})
-    problems += _calendar_problems(region, settings)
+    problems += _calendar_problems(region, settings) + _path_problems(region)
     if region.crops in nomenclatures:
         problems += _crop_problems(region, nomenclatures[region.crops])
     if not any_file_name and region.code != path.stem:
@@ -217,6 +218,19 @@ def _named_catalogues(imagery: Any) -> list[tuple[str, Any]]:
             if isinstance(request, dict)
         ]
     return named
+
+
+def _path_problems(region: Region) -> list[str]:
+    named = {
+        "training.file": region.training.file if region.training else None,
+        "survey.field_data_file": region.survey.field_data_file,
+    }
+    return [
+        _not_among(field, placeholder, PATH_PLACEHOLDERS)
+        for field, path in named.items()
+        for placeholder in re.findall(r"\{[^}]*\}", path or "")
+        if placeholder not in PATH_PLACEHOLDERS
+    ]
 
 
 def _crop_problems(region: Region, nomenclature: CropNomenclature) -> list[str]:

@@ -53,6 +53,13 @@ class ImagerySource(Section):
     max_cloud_share: Share = 0.20
     min_aoi_cover: Share = 0.05
 
+    def by_catalogue(self) -> dict[str, list[str]]:
+        """Return the collections to ask each catalogue for, in the order of the file."""
+        asked: dict[str, list[str]] = {}
+        for collection, request in self.collections.items():
+            asked.setdefault(request.catalogue or self.catalogue, []).append(collection)
+        return asked
+
 
 def _number_or_auto(value: Any) -> Any:
     if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):

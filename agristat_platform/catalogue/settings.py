@@ -20,6 +20,7 @@ from agristat_platform.catalogue.seasons import DEFAULT_START_MONTHS
 from agristat_platform.catalogue.yaml_source import display_path, read_yaml
 
 SETTINGS_FILE = "agristat.yaml"
+PATH_PLACEHOLDERS = ("{real_data}", "{config}", "{home}")
 CatalogueKind = Literal["embedded", "stac_api", "earth_search", "planetary_computer"]
 
 
@@ -160,8 +161,8 @@ class Settings:
 
         The file need not exist.
         """
-        for name, folder in (("real_data", self.real_data), ("config", self.config_dir), ("home", self.home)):
-            text = text.replace("{" + name + "}", str(folder))
+        for name, folder in zip(PATH_PLACEHOLDERS, (self.real_data, self.config_dir, self.home), strict=True):
+            text = text.replace(name, str(folder))
         return (self.config_dir / text).resolve()
 
 

@@ -38,11 +38,12 @@ class StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse aliases, of which a few lines stand for more data than memory holds, and tags such as !!int."""
         event: Any = self.peek_event()
+        mark = event.start_mark
         if isinstance(event, yaml.events.AliasEvent):
             problem = "aliases (*name) are not read; repeat the value"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise yaml.composer.ComposerError(None, None, problem, mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(None, None, f"tags ({event.tag}) are not read", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, f"tags ({event.tag}) are not read", mark)
         return super().compose_node(parent, index)
 
     def construct_date(self, node: Any) -> Any:

@@ -256,6 +256,24 @@ def test_a_self_crossing_area_is_refused_at_the_place_of_the_crossing(config_dir
     assert "aoi: the polygon is not valid: Self-intersection[-5.97" in problem
 
 
+def test_a_path_names_only_folders_of_the_settings(config_dir: Path, edited: Edit) -> None:
+    (problem,) = check_region_file(edited(("{real_data}", "{realdata}"), region="br-western-bahia"), config_dir, env={})
+    assert problem.endswith(
+        'training.file: got "{realdata}"; allowed: {real_data}, {config}, {home} (did you mean "{real_data}"?)'
+    )
+
+
+def test_collections_are_asked_of_the_catalogue_they_name(catalogue: Catalogue) -> None:
+    yaqui, demo = catalogue.region("mx-yaqui").imagery, catalogue.region("demo-valley").imagery
+    assert yaqui is not None
+    assert demo is not None
+    assert yaqui.by_catalogue() == {
+        "earth-search": ["sentinel-2-l2a"],
+        "planetary-computer": ["sentinel-1-rtc", "landsat-c2-l2"],
+    }
+    assert demo.by_catalogue() == {"embedded": ["sentinel-2-l2a", "sentinel-1-rtc", "landsat-c2-l2"]}
+
+
 def test_a_date_in_quotes_is_a_date(config_dir: Path, edited: Edit) -> None:
     assert check_region_file(edited(("start: 2023-11-01", "start: '2023-11-01'")), config_dir, env={}) == []
 
