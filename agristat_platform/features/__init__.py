@@ -13,6 +13,7 @@ from agristat_platform.features.errors import (
     StatisticError,
     UnknownIndexError,
 )
+from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.segment_features import segment_features
 from agristat_platform.features.segment_statistics import MOMENT_STATISTICS, SegmentPixels, segment_statistics
@@ -32,8 +33,10 @@ __all__ = [
     "DICTIONARY_SCHEMA",
     "INDICES",
     "MOMENT_STATISTICS",
+    "NODATA",
     "FeatureError",
     "LabelGridError",
+    "LayerImage",
     "LayerTableError",
     "ReflectanceScaleError",
     "SegmentMismatchError",
@@ -43,6 +46,7 @@ __all__ = [
     "UnknownIndexError",
     "evi",
     "gcvi",
+    "layer_image",
     "lswi",
     "ndvi",
     "ndwi",

@@ -15,6 +15,15 @@ COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST = range(6)
 
 
 @njit(cache=True, nogil=True)
+def pixel_counts(labels, highest):  # type: ignore[no-untyped-def]
+    """Pixels of each label 0..highest: (highest + 1,) int64."""
+    counts = np.zeros(highest + 1, dtype=np.int64)
+    for p in range(len(labels)):
+        counts[labels[p]] += 1
+    return counts
+
+
+@njit(cache=True, nogil=True)
 def moments(labels, values, n_segments):  # type: ignore[no-untyped-def]
     """Count, sum, squares, least and greatest value of every segment, NaN left out.
 

@@ -202,11 +202,11 @@ def _dense(
         found, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
         first = int(found[0] == 0)
         return found[first:], counts[first:].astype(np.int64), (inverse + 1 - first).astype(np.uint32)
-    counts = np.bincount(labels, minlength=highest + 1)
+    counts = kernels.pixel_counts(labels, highest)
     counts[0] = 0
     ids = np.flatnonzero(counts).astype(np.uint32)
     if len(ids) == highest:
-        return ids, counts[1:].astype(np.int64), labels
+        return ids, counts[1:], labels
     numbers = np.zeros(highest + 1, dtype=np.uint32)
     numbers[ids] = np.arange(1, len(ids) + 1, dtype=np.uint32)
-    return ids, counts[ids].astype(np.int64), numbers[labels]
+    return ids, counts[ids], numbers[labels]

@@ -12,6 +12,7 @@ from agristat_platform.segmentation.errors import (
     SegmentCrsError,
     TooManySegmentsError,
 )
+from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
 from agristat_platform.segmentation.shepherd import (
     SegmentationResult,
@@ -32,7 +33,9 @@ __all__ = [
     "TooManySegmentsError",
     "automatic_max_distance",
     "label_raster",
+    "outlines_over",
     "segment_clusters",
     "segment_image",
     "segment_polygons",
+    "write_labels",
 ]

@@ -87,6 +87,24 @@ def segment_sizes(labels, n_segments):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def close_gaps(labels, sizes):  # type: ignore[no-untyped-def]
+    """Renumber in place to 1..n keeping the order of the numbers; returns sizes (n + 1,) with entry 0 unused."""
+    numbers = np.zeros(len(sizes), dtype=np.uint32)
+    n = 0
+    for s in range(1, len(sizes)):
+        if sizes[s] > 0:
+            n += 1
+            numbers[s] = n
+    closed = np.zeros(n + 1, dtype=np.int64)
+    for s in range(1, len(sizes)):
+        if sizes[s] > 0:
+            closed[numbers[s]] = sizes[s]
+    for p in range(len(labels)):
+        labels[p] = numbers[labels[p]]
+    return closed
+
+
+@njit(cache=True, nogil=True)
 def renumber(labels, sizes):  # type: ignore[no-untyped-def]
     """Renumber in place to 1..n in the raster order of first pixels; returns the pixels of each new segment (n,)."""
     numbers = np.zeros(len(sizes), dtype=np.uint32)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from agristat_platform.segmentation.clumps import clump, renumber, segment_sizes
+from agristat_platform.segmentation.clumps import close_gaps, clump, renumber, segment_sizes
 from agristat_platform.segmentation.elimination import (
     eliminate_single_pixels,
     eliminate_small_segments,
@@ -194,10 +194,9 @@ def segment_clusters(
     labels, n_clumps = clump(np.ascontiguousarray(clusters).reshape(rows * cols), cols, eight)
     sizes = segment_sizes(labels, n_clumps)
     singles = eliminate_single_pixels(flat, labels, sizes, cols, eight)
-    # Numbers are made contiguous before sums are: single pixels are most of the clumps of a noisy image.
-    pixels = renumber(labels, sizes)
-    sizes = np.concatenate([np.zeros(1, dtype=np.int64), pixels])
-    sums = segment_sums(flat, labels, len(pixels))
+    # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
+    sizes = close_gaps(labels, sizes)
+    sums = segment_sums(flat, labels, len(sizes) - 1)
     limit = np.inf if max_distance is None else float(max_distance) ** 2
     small = eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight)
     pixels = renumber(labels, sizes)
