@@ -26,7 +26,8 @@ class ParcelTraits:
 
     `late_days`: sowing after the usual day; `vigour`: canopy relative to the crop's usual (1); `soil`: brightness of
     the bare soil relative to the usual (1); `leaf`: the variety's own reflectance, relative, (n, 5); `rough_db`:
-    surface roughness as the radar sees it; `yield_t_ha`: NaN where nothing is harvested.
+    surface roughness as the radar sees it; `stand_db`: how the stand's structure scatters
+    (n, 2: VV, VH); `yield_t_ha`: NaN where nothing is harvested.
     """
 
     late_days: Floats
@@ -34,6 +35,7 @@ class ParcelTraits:
     soil: Floats
     leaf: Floats
     rough_db: Floats
+    stand_db: Floats
     yield_t_ha: Floats
 
 
@@ -79,7 +81,8 @@ def parcel_traits(parcels: SeasonParcels, settings: SimulationSettings, season: 
     luck = np.exp(of_crop([p.yield_spread for p in profiles]) * rng.standard_normal(n))
     # vigour and lateness show in the canopy, luck doesn't: that bounds what imagery can say about yield
     harvest = usual * good_year * vigour**0.9 * (1.0 - 0.006 * np.clip(late, -20, 20)) * luck
-    return ParcelTraits(late, vigour, soil, leaf, 0.9 * rng.standard_normal(n), harvest)
+    stand = rng.standard_normal((n, 2)) * np.array([0.7, 0.8])
+    return ParcelTraits(late, vigour, soil, leaf, 0.9 * rng.standard_normal(n), stand, harvest)
 
 
 def canopy_state(parcels: SeasonParcels, traits: ParcelTraits, crop_day: float) -> CanopyState:
@@ -116,7 +119,8 @@ def _cover(profile: Profile, day: Floats, ripe_day: Floats, vigour: Floats) -> t
     green = grown * (1.0 - ripe) * standing
     residue = profile.residue / (1.0 + np.exp((ripe_day - profile.tilled) / 2.0))
     dry = np.minimum(0.85 * grown * ripe * standing + residue, 1.0 - green)
-    volume = 3.2 * grown * (1.0 - 0.55 * ripe) * standing
+    # plant water grows faster than cover: a young canopy hides the soil from the eye sooner than from the radar
+    volume = 3.0 * grown**1.7 * (1.0 - 0.55 * ripe) * standing
     return green, dry, volume
 
 
@@ -158,10 +162,12 @@ def parcel_backscatter(
     extinction = np.array([p.extinction for p in profiles])[parcels.crop]
     seen = np.exp(-2.0 * extinction * state.structure)
     bands = []
-    for scatter, soil_db in (
-        ([p.scatter_vv_db for p in profiles], -14.5 + 6.5 * moisture + traits.rough_db),
-        ([p.scatter_vh_db for p in profiles], -22.5 + 4.5 * moisture + 0.8 * traits.rough_db),
+    for band, (scatter, soil_db) in enumerate(
+        (
+            ([p.scatter_vv_db for p in profiles], -14.5 + 6.5 * moisture + traits.rough_db),
+            ([p.scatter_vh_db for p in profiles], -22.5 + 4.5 * moisture + 0.8 * traits.rough_db),
+        )
     ):
-        canopy = 10.0 ** ((np.array(scatter)[parcels.crop] + 0.4 * traits.rough_db) / 10.0)
+        canopy = 10.0 ** ((np.array(scatter)[parcels.crop] + traits.stand_db[:, band]) / 10.0)
         bands.append((canopy * (1.0 - seen) + 10.0 ** (soil_db / 10.0) * seen).astype(np.float32))
     return bands[0], bands[1]

@@ -77,14 +77,14 @@ def cloud_fields(extent: Bounds, sky: Sky, sun_azimuth: float, seed: int, *strea
     height, reach = rng.uniform(900.0, 1800.0), np.tan(np.radians(rng.uniform(38.0, 58.0)))
     length = rng.uniform(350.0, 800.0) if sky == "partly" else rng.uniform(700.0, 2200.0)
     share = {"clear": 0.0, "partly": rng.uniform(0.03, 0.17), "cloudy": rng.uniform(0.35, 1.0)}[sky]
-    field = fractal_field(rng, lattice, length, octaves=4, persistence=0.5)
-    thick = np.zeros_like(field)
+    thick = np.zeros((lattice.rows, lattice.columns), dtype=np.float32)
     inner = int(_MARGIN_M / _CELL_M)
     if share > 0:
+        field = fractal_field(rng, lattice, length, octaves=4, persistence=0.5)
         over_land = field[inner : lattice.rows - inner, inner : lattice.columns - inner]
         edge = np.quantile(over_land, 1.0 - min(share, 0.999))
         thick = _smoothstep((field - np.float32(edge)) / np.float32(0.45) + np.float32(0.35))
-    cirrus = np.zeros_like(field)
+    cirrus = np.zeros_like(thick)
     if sky != "clear" and rng.random() < 0.45:
         veil = fractal_field(rng, lattice, 2600.0, octaves=3, persistence=0.4)
         cirrus = np.float32(0.16) * _smoothstep(veil - np.float32(rng.uniform(0.8, 1.6)))

@@ -155,7 +155,8 @@ def _river(rng: np.random.Generator, extent: Bounds) -> BaseGeometry:
 def _villages(rng: np.random.Generator, extent: Bounds) -> npt.NDArray[np.float64]:
     left, bottom, right, top = extent
     count = max(1, round((right - left) * (top - bottom) / 2.2e7))
-    return np.column_stack([rng.uniform(left, right, count), rng.uniform(bottom, top, count)])
+    x, y = rng.uniform(0.12, 0.88, (2, count))
+    return np.column_stack([left + x * (right - left), bottom + y * (top - bottom)])
 
 
 def _blob(rng: np.random.Generator, x: float, y: float, radius: float, roughness: float) -> BaseGeometry:
@@ -180,7 +181,7 @@ def _overlays(
     def place() -> tuple[float, float]:
         return float(rng.uniform(left, right)), float(rng.uniform(bottom, top))
 
-    ponds = [_blob(rng, *place(), radius, 0.25) for radius in rng.uniform(45, 120, max(2, round(size_km2 / 9)))]
+    ponds = [_blob(rng, *place(), radius, 0.25) for radius in rng.uniform(45, 110, max(2, round(size_km2 / 9)))]
     banks = river.buffer(26.0 + 8.0)
     houses = [_blob(rng, x, y, rng.uniform(110, 190), 0.25) for x, y in villages]
     farmsteads = [

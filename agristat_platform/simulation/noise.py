@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 Floats = npt.NDArray[np.float64]
+_CELLS_PER_LENGTH = 3.0
 
 
 def smooth_field_at(rng: np.random.Generator, x: Floats, y: Floats, length_m: float, waves: int = 48) -> Floats:
@@ -56,13 +57,33 @@ class FieldGrid:
 def gaussian_field(rng: np.random.Generator, grid: FieldGrid, length_m: float) -> npt.NDArray[np.float32]:
     """White noise smoothed with a Gaussian of `length_m`, scaled to mean 0 and variance 1; shape (rows, columns)."""
     sigma = length_m / grid.cell_m
+    # a long wave needs no fine lattice: smooth on a coarser one and interpolate
+    step = max(1, int(sigma / _CELLS_PER_LENGTH))
+    rows, columns = -(-grid.rows // step) + 1, -(-grid.columns // step) + 1
+    field = _smoothed_noise(rng, rows, columns, sigma / step)
+    if step == 1:
+        return field[: grid.rows, : grid.columns]
+    return _interpolated(field, grid.rows, grid.columns, step)
+
+
+def _smoothed_noise(rng: np.random.Generator, rows: int, columns: int, sigma: float) -> npt.NDArray[np.float32]:
     pad = int(np.ceil(3.0 * sigma))
-    white = rng.standard_normal((grid.rows + 2 * pad, grid.columns + 2 * pad), dtype=np.float32)
-    smooth = ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=3.0) if sigma > 0.2 else white
-    field = smooth[pad : pad + grid.rows, pad : pad + grid.columns]
+    white = rng.standard_normal((rows + 2 * pad, columns + 2 * pad), dtype=np.float32)
+    if sigma <= 0.2:
+        return white[pad : pad + rows, pad : pad + columns]
+    smooth = ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=3.0)
     # the analytic deviation of smoothed white noise, not the sample's: a small field may lie wholly in one mass
-    deviation = 1.0 / (2.0 * np.sqrt(np.pi) * sigma) if sigma > 0.2 else 1.0
-    return np.asarray(field / deviation, dtype=np.float32)
+    scale = np.float32(2.0 * np.sqrt(np.pi) * sigma)
+    return np.asarray(smooth[pad : pad + rows, pad : pad + columns] * scale, dtype=np.float32)
+
+
+def _interpolated(field: npt.NDArray[np.float32], rows: int, columns: int, step: int) -> npt.NDArray[np.float32]:
+    """Bilinear between the knots of a field whose cells are `step` times as wide."""
+    down, across = np.arange(rows) / step, np.arange(columns) / step
+    i, j = down.astype(np.intp), across.astype(np.intp)
+    di, dj = (down - i).astype(np.float32)[:, None], (across - j).astype(np.float32)
+    lines = field[:, j] * (1 - dj) + field[:, j + 1] * dj
+    return np.asarray(lines[i] * (1 - di) + lines[i + 1] * di, dtype=np.float32)
 
 
 def fractal_field(

@@ -75,12 +75,12 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile(
             "winter_wheat", Cover.CROP, _WHEAT, ((0.33, 92, 11), (0.58, 196, 12)), (286, 7),
-            sowing_spread_days=7, cover_spread=0.16, scatter_vh_db=-18.0, scatter_vv_db=-14.5, extinction=0.42,
+            sowing_spread_days=7, cover_spread=0.17, scatter_vh_db=-17.8, scatter_vv_db=-14.2, extinction=0.42,
             yield_t_ha=4.6, share=0.28,
         ),
         Profile(
-            "barley", Cover.CROP, (0.030, 0.064, 0.036, 0.445, 0.225), ((0.36, 86, 10), (0.52, 184, 11)), (267, 7),
-            sowing_spread_days=7, cover_spread=0.16, scatter_vh_db=-16.6, scatter_vv_db=-13.2, extinction=0.38,
+            "barley", Cover.CROP, (0.028, 0.059, 0.033, 0.440, 0.212), ((0.35, 87, 10), (0.54, 184, 11)), (263, 7),
+            sowing_spread_days=7, cover_spread=0.17, scatter_vh_db=-16.6, scatter_vv_db=-13.4, extinction=0.39,
             yield_t_ha=3.9, share=0.20,
         ),
         Profile(
@@ -88,8 +88,8 @@ PROFILES: dict[str, Profile] = {
             flowering=(222, 10), scatter_vh_db=-12.8, scatter_vv_db=-9.2, extinction=0.45, yield_t_ha=2.6, share=0.10,
         ),
         Profile(
-            "vetch", Cover.CROP, (0.027, 0.061, 0.031, 0.460, 0.205), ((0.22, 96, 12), (0.66, 202, 10)), (262, 8),
-            drops=(264,), sowing_spread_days=6, cover_spread=0.16, scatter_vh_db=-15.2, scatter_vv_db=-11.4,
+            "vetch", Cover.CROP, (0.027, 0.061, 0.031, 0.460, 0.205), ((0.22, 96, 12), (0.66, 202, 10)), (264, 8),
+            drops=(268,), sowing_spread_days=9, cover_spread=0.20, scatter_vh_db=-15.2, scatter_vv_db=-11.4,
             yield_t_ha=2.1, share=0.11,
         ),
         Profile(

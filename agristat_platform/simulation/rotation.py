@@ -86,15 +86,18 @@ def _next_crops(
     x, y = (values[fields] for values in parcels.centres)
     weights = np.empty((len(fields), len(choices)))
     water = shapely.distance(shapely.points(x, y), landscape.river)
-    moist = smooth_field_at(generator(settings.seed, "irrigable"), x, y, 700.0)
-    irrigable = 1.0 / (1.0 + np.exp((water - 750.0 - 350.0 * moist) / 120.0))
+    left, bottom, right, top = landscape.extent
+    reach = min(right - left, top - bottom)
+    moist = smooth_field_at(generator(settings.seed, "irrigable"), x, y, 0.1 * reach)
+    # a tenth of the land's width on either side of the river; a small landscape has its zones on a smaller scale too
+    irrigable = 1.0 / (1.0 + np.exp((water - reach * (0.09 + 0.05 * moist)) / (0.016 * reach)))
     for column, i in enumerate(choices):
         crop, profile = parcels.classes[i]
         share = (settings.crop_shares or {}).get(crop.code, 0.0 if settings.crop_shares else profile.share)
         # a zone of some kilometres that lasts, and a neighbourhood that doesn't
-        zone = smooth_field_at(generator(settings.seed, "zone", crop.code), x, y, 1100.0)
-        near = smooth_field_at(generator(settings.seed, "neighbourhood", crop.code, season), x, y, 320.0)
-        place = 3.2 * irrigable if profile.irrigated else 1.0 - 0.6 * irrigable
+        zone = smooth_field_at(generator(settings.seed, "zone", crop.code), x, y, 0.15 * reach)
+        near = smooth_field_at(generator(settings.seed, "neighbourhood", crop.code, season), x, y, 0.045 * reach)
+        place = 4.5 * irrigable if profile.irrigated else 1.0 - 0.6 * irrigable
         weights[:, column] = share * place * np.exp(0.75 * zone + 0.55 * near)
         if season != "before":
             weights[:, column] *= _following(parcels, fields, profile)

@@ -34,7 +34,9 @@ LABEL_COLUMNS = pa.schema(
 """Columns of training labels, as `classification` reads them."""
 _SMALLEST_LABEL_M2 = 3_500.0
 _PATCH_RADIUS_M = 35.0
+_NARROW_PATCH_RADIUS_M = 9.0
 _LEAST_PER_CLASS = 14
+_PATCHES_PER_POLYGON = 5
 
 
 def training_labels(
@@ -97,22 +99,23 @@ def _candidates(
 
 
 def _patches(rng: np.random.Generator, shape: BaseGeometry) -> list[BaseGeometry]:
-    """Up to three patches that lie in a polygon; narrow land (river banks, tracks) gives narrow ones or none."""
+    """Up to five patches that lie in a polygon; narrow land (river banks, tracks) gives narrow ones or none."""
     found: list[BaseGeometry] = []
-    for radius in (_PATCH_RADIUS_M, 9.0):
+    for radius in (_PATCH_RADIUS_M, _NARROW_PATCH_RADIUS_M):
         core = shape.buffer(-radius)
         if core.is_empty:
             continue
         left, bottom, right, top = core.bounds
-        for _ in range(24):
-            point = shapely.Point(rng.uniform(left, right), rng.uniform(bottom, top))
+        for _ in range(40):
+            if radius == _PATCH_RADIUS_M:
+                point = shapely.Point(rng.uniform(left, right), rng.uniform(bottom, top))
+            else:  # a river's core is a thread that no random point hits
+                point = core.boundary.interpolate(rng.random(), normalized=True)
             patch = point.buffer(radius, quad_segs=2)
-            if core.contains(point) and not any(patch.intersects(other) for other in found):
+            if core.distance(point) < 1e-6 and not any(patch.intersects(other) for other in found):
                 found.append(patch)
-            if len(found) == 3:
-                break
-        if found:
-            return found
+            if len(found) == _PATCHES_PER_POLYGON:
+                return found
     return found
 
 
