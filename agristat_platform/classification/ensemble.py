@@ -21,9 +21,9 @@ from agristat_platform.classification.errors import (
     SmallClassError,
     TooFewClassesError,
 )
+from agristat_platform.classification.feature_columns import column_matrix
 from agristat_platform.classification.fitting import EnsembleSettings, FittedEnsemble, choose_voting, fit_members
 from agristat_platform.classification.labels import listed
-from agristat_platform.classification.training_sets import column_matrix
 
 IMPORTANCE_SCHEMA = pa.schema(
     [

@@ -6,13 +6,14 @@ What may be used as a label is decided in `labels`; how blocks become folds is d
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
 from agristat_platform.catalogue import CropNomenclature
-from agristat_platform.classification.errors import FeatureMismatchError, InvalidLabelsError, NoTrainingSamplesError
+from agristat_platform.classification.errors import InvalidLabelsError, NoTrainingSamplesError
+from agristat_platform.classification.feature_columns import feature_matrix
 from agristat_platform.classification.folds import label_blocks
 from agristat_platform.classification.labels import (
     class_support,
@@ -68,6 +69,18 @@ class TrainingSet:
     def support(self, nomenclature: CropNomenclature, *, required_classes: Collection[str] = ()) -> pa.Table:
         """Samples and blocks of every crop of the nomenclature; see `labels.class_support`."""
         return class_support(self.y, nomenclature, groups=self.groups, required_classes=required_classes)
+
+    def without_small_classes(self, minimum: int = 2) -> TrainingSet:
+        """The samples of crops that have at least `minimum` of them; the others are recorded as "small_class"."""
+        crops, counts = np.unique(self.y, return_counts=True)
+        small = np.isin(self.y, crops[counts < minimum])
+        if not small.any():
+            return self
+        rows = [
+            (str(name), str(code), "small_class", f"fewer than {minimum} samples of {code}")
+            for name, code in zip(self.label_ids[small], self.y[small], strict=True)
+        ]
+        return replace(self.subset(~small), dropped=pa.concat_tables([self.dropped, dropped_table(rows)]))
 
     def subset(self, rows: np.ndarray) -> TrainingSet:
         """The samples of a boolean mask or an index array, in that order."""
@@ -199,38 +212,6 @@ def training_set_from_series(
         block_size_m=block_size_m,
         origin=origin,
     )
-
-
-def feature_matrix(table: pa.Table, *, identifier: str) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Floating-point columns of a wide table as (X float32 (n, p) with NaN, column names, identifiers).
-
-    Raises
-    ------
-    FeatureMismatchError
-        No identifier column, no feature column, or an identifier twice.
-    """
-    if identifier not in table.column_names:
-        raise FeatureMismatchError(f"feature table has no column {identifier}", where=listed(table.column_names))
-    names = tuple(f.name for f in table.schema if f.name != identifier and pa.types.is_floating(f.type))
-    if not names:
-        raise FeatureMismatchError("feature table has no floating-point column", where=listed(table.column_names))
-    identifiers = np.asarray(table.column(identifier).to_pylist())
-    unique, counts = np.unique(identifiers, return_counts=True)
-    if (counts > 1).any():
-        raise FeatureMismatchError(
-            f"{identifier} {listed(unique[counts > 1])} stands more than once in the feature table",
-            remedy="Give one feature row for each",
-        )
-    return column_matrix(table, names), names, identifiers
-
-
-def column_matrix(table: pa.Table, names: Collection[str]) -> np.ndarray:
-    """The named columns as float32 (n, p); null and infinite values become NaN."""
-    X = np.empty((table.num_rows, len(names)), dtype=np.float32)
-    for j, name in enumerate(names):
-        X[:, j] = table.column(name).cast(pa.float32()).to_numpy()
-    X[~np.isfinite(X)] = np.nan
-    return X
 
 
 def _located(labels: pa.Table) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Labels joined to segments and series: every match and every drop worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -125,3 +127,14 @@ def test_subset_keeps_rows_together(training_set):
     assert set(part.y) == {"MAI"}
     assert part.places["label_id"].to_pylist() == part.label_ids.tolist()
     assert len(part.X) == len(part.groups) == len(part.weights) == len(part.segment_ids)
+
+
+def test_small_classes_can_be_left_out_with_a_record(training_set):
+    y = training_set.y.copy()
+    y[3] = "GRA"
+    smaller = replace(training_set, y=y).without_small_classes()
+    assert len(smaller.y) == 239
+    assert smaller.dropped.to_pylist() == [
+        {"label_id": "L003", "crop_code": "GRA", "reason": "small_class", "detail": "fewer than 2 samples of GRA"}
+    ]
+    assert training_set.without_small_classes() is training_set
