@@ -26,6 +26,7 @@ import requests
 from agristat_platform.errors import AgristatError
 
 POLL_S = 0.02
+ITEM_FIELDS = ("id", "collection", "geometry", "bbox", "properties", "assets")
 
 
 class EmbeddedCatalogueError(AgristatError):
@@ -109,13 +110,14 @@ class EmbeddedCatalogue:
                 where=str(self.archive_dir),
                 remedy="Prepare the region first: `agristat demo` does it for the demo, `agristat run` for the others",
             )
+        content = json.dumps(_feature_collection(files))
         program = server_program()
         port = self.port or _free_port(self.host)
         _require_free(self.host, port)
         self.scratch_dir.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="catalogue-", dir=self.scratch_dir))
         collection = self._folder / "items.json"
-        collection.write_text(json.dumps(_feature_collection(files)), encoding="utf-8")
+        collection.write_text(content, encoding="utf-8")
         command = [program, "serve", "--addr", f"{self.host}:{port}", "--create-collections", str(collection)]
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -203,6 +205,11 @@ def _feature_collection(files: Sequence[Path]) -> dict[str, object]:
             raise EmbeddedCatalogueError(
                 f"a STAC item cannot be read: {error}", where=str(path), remedy="Prepare the region again"
             ) from error
+        missing = [name for name in ITEM_FIELDS if not isinstance(item, dict) or name not in item]
+        if missing:  # the server would leave such an item out without a word
+            raise EmbeddedCatalogueError(
+                f"a STAC item lacks {', '.join(missing)}", where=str(path), remedy="Prepare the region again"
+            )
         item["links"] = []
         features.append(item)
     return {"type": "FeatureCollection", "features": features}

@@ -43,35 +43,43 @@ class ImageryCatalogue(dg.ConfigurableResource):
 
     def search(self, region: Region, season: str) -> list[pystac.Item]:
         """All scenes that touch the region within a season, oldest first; errors as in `imagery.search_catalogue`."""
-        return self.answer(region, season).items
+        items = [item for answer in self.answers(region, season) for item in answer.items]
+        return sorted(items, key=lambda item: (item.datetime or item.common_metadata.start_datetime, item.id))
 
-    def answer(self, region: Region, season: str) -> SearchAnswer:
-        """The same, with what the catalogue counted and what was received."""
+    def answers(self, region: Region, season: str) -> list[SearchAnswer]:
+        """The same by catalogue, with what each counted and what was received."""
         imagery = _imagery_of(region)
         dates = region.season(season)
-        with self.opened(region) as url:
-            return search_catalogue(
-                url,
-                list(imagery.collections),
-                region.aoi_geometry(),
-                dates.start,
-                dates.end,
-                page_size=self.page_size,
-                timeout_s=(self.connect_timeout_s, self.read_timeout_s),
-                retries=self.retries,
-            )
+        collections: dict[str, list[str]] = {}
+        for name, request in imagery.collections.items():
+            collections.setdefault(request.catalogue or imagery.catalogue, []).append(name)
+        answers = []
+        for catalogue, names in collections.items():
+            with self.opened(catalogue, region) as url:
+                answers.append(
+                    search_catalogue(
+                        url,
+                        names,
+                        region.aoi_geometry(),
+                        dates.start,
+                        dates.end,
+                        page_size=self.page_size,
+                        timeout_s=(self.connect_timeout_s, self.read_timeout_s),
+                        retries=self.retries,
+                    )
+                )
+        return answers
 
     @contextmanager
-    def opened(self, region: Region) -> Iterator[str]:
-        """Address of the region's catalogue, answering as long as the context lasts."""
-        name = _imagery_of(region).catalogue
-        if name not in self.endpoints:
+    def opened(self, catalogue: str, region: Region) -> Iterator[str]:
+        """Address of a catalogue, answering as long as the context lasts; an embedded one shows the region's archive."""
+        if catalogue not in self.endpoints:
             raise NoImageryError(
-                f"region {region.code} names the catalogue {name!r}, which is not configured",
+                f"region {region.code} names the catalogue {catalogue!r}, which is not configured",
                 where=f"config/regions/{region.code}.yaml",
                 remedy=f"Configured are: {', '.join(self.endpoints)}",
             )
-        url = self.endpoints[name]
+        url = self.endpoints[catalogue]
         if url != EMBEDDED:
             yield url
             return

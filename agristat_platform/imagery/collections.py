@@ -175,7 +175,9 @@ def collection_table(name: str) -> Collection:
 
 
 def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Bands asked for by platform collection name, from the `collections` section of a region file.
+    """Bands to composite by platform collection name, from the `collections` section of a region file.
+
+    Mask bands are left out: they are read for every scene, asked for or not.
 
     Raises
     ------
@@ -184,5 +186,6 @@ def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     bands = {}
     for name, request in requests.items():
         table = collection_table(name)
-        bands[table.name] = tuple(table.band(band).name for band in request.bands)
+        asked = (table.band(band) for band in dict.fromkeys(request.bands))
+        bands[table.name] = tuple(band.name for band in asked if band.kind != "mask")
     return bands

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import pystac
@@ -19,6 +20,7 @@ import requests
 import shapely
 import shapely.geometry
 from pystac_client import Client
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
@@ -155,7 +157,7 @@ def _asked(url: str, request: Callable[[], Any]) -> Any:
         raise _named(url, error) from error
     except (requests.RequestException, OSError) as error:
         raise _unreachable(url, str(error)) from error
-    except (pystac.STACError, KeyError, TypeError, ValueError) as error:
+    except (ClientTypeError, pystac.STACError, KeyError, TypeError, ValueError) as error:
         raise CatalogueRefusedError(
             f"the answer is no STAC API: {type(error).__name__}: {str(error)[:200]}",
             where=url,
@@ -187,15 +189,9 @@ def _name_at(client: Client, url: str, name: str) -> str:
     """What this catalogue calls a collection; asking for one it lacks would look like an empty season."""
     table = COLLECTIONS.get(name)
     for candidate in (name, *(table.aliases if table else ())):
-        try:
-            client.get_collection(candidate)
-        except APIError as error:
-            if getattr(error, "status_code", None) == 404:
-                continue
-            raise _named(url, error) from error
-        except pystac.STACError:
-            continue
-        return candidate
+        found = _asked(url, partial(client.get_collection, candidate))
+        if found is not None and found.id == candidate:  # without /collections another one may come back
+            return candidate
     raise UnknownCollectionError(
         f"the catalogue has no collection {name!r}",
         where=url,
