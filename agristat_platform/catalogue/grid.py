@@ -142,8 +142,8 @@ class Grid:
             raise InvalidGridError("the area has no finite bounds in the CRS", where=crs, remedy="Is the CRS right?")
         if not (right > left and top > bottom):
             raise InvalidGridError("the area is empty", where=f"bounds {bounds}")
-        first_col, last_col = _floor(left / resolution_m), _ceil(right / resolution_m)
-        first_row, last_row = _floor(bottom / resolution_m), _ceil(top / resolution_m)
+        first_col, last_col = _snapped(left / resolution_m, right / resolution_m)
+        first_row, last_row = _snapped(bottom / resolution_m, top / resolution_m)
         transform = Affine(resolution_m, 0.0, first_col * resolution_m, 0.0, -resolution_m, last_row * resolution_m)
         return cls(crs, transform, last_col - first_col, last_row - first_row)
 
@@ -208,6 +208,12 @@ def reproject(geometry: Any, source: str, target: str) -> Any:
         geometry = shapely.segmentize(geometry, longest / EDGE_STEPS)
     transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
     return shapely.transform(geometry, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1])))
+
+
+def _snapped(low: float, high: float) -> tuple[int, int]:
+    if high - low <= 2 * SNAP_TOLERANCE:  # so small that rounding could leave nothing of it
+        return math.floor(low), max(math.ceil(high), math.floor(low) + 1)
+    return _floor(low), _ceil(high)
 
 
 def _floor(value: float) -> int:

@@ -6,7 +6,7 @@ import pyproj
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agristat_platform.catalogue import Grid, InvalidGridError, reproject
@@ -36,6 +36,10 @@ def test_rounding_of_a_thousandth_of_a_pixel_is_on_the_lattice(right: float, col
     assert Grid.from_bounds((100, 200, right, 260), UTM30, 10).width == columns
 
 
+def test_an_area_smaller_than_the_rounding_still_has_a_pixel() -> None:
+    assert Grid.from_bounds((1400.1, -0.2, 1400.6, 0.3), UTM30, 700).bounds == (1400, -700, 2100, 700)
+
+
 def test_negative_coordinates_snap_away_from_the_area() -> None:
     assert Grid.from_bounds((-103, -207, -48, -151), UTM30, 10).bounds == (-110, -210, -40, -150)
 
@@ -54,6 +58,7 @@ def test_a_parallel_bends_and_the_grid_covers_its_belly() -> None:
     assert grid.bounds[1] <= middle
 
 
+@settings(deadline=None)  # machines that run tests are shared
 @given(
     left=st.floats(-1e6, 1e6),
     bottom=st.floats(-1e6, 1e6),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agristat_platform.catalogue import (
@@ -58,6 +58,7 @@ def test_sixteen_days_count_from_the_start() -> None:
     ]
 
 
+@settings(deadline=None)  # machines that run tests are shared
 @given(
     start=st.dates(date(1980, 1, 1), date(2040, 1, 1)),
     days=st.integers(1, 400),

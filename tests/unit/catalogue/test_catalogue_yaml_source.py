@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agristat_platform.catalogue import ConfigurationError
@@ -79,6 +79,7 @@ def is_mapping_or_named_error(text: str) -> bool:
         return bool(error.problems) and all(problem.startswith("x.yaml") for problem in error.problems)
 
 
+@settings(deadline=None)  # machines that run tests are shared
 @given(st.text(max_size=200))
 @example("a: &a [*a]")
 @example("{a: 1, <<: {b: 2}}")
@@ -90,6 +91,7 @@ def test_any_text_gives_a_mapping_or_a_named_error(text: str) -> None:
 PIECES = [*"{}[]:,-?!&*|>%@#'\"\n \tab1é", "2018-01-01", ": ", "- ", "\n  ", "!!set ", "!!int ", "!!omap "]
 
 
+@settings(deadline=None)  # machines that run tests are shared
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 @example("a: !!int x")
 @example("a: !!set {a, b}")
