@@ -1,0 +1,142 @@
+"""Segmentation and segment statistics, timed against named peers in the same run.
+
+    python benchmarks/segmentation.py [--rows 2000 --cols 2000 --bands 4] [--pyshepseg CHECKOUT]
+
+Peers: pyshepseg (github.com/ubarsc/pyshepseg; not on the package index, so its checkout is named), its in-memory path on
+the same cluster image and end to end at its defaults; scipy.ndimage for statistics. Times are CPU seconds of one process
+after compilation; labels are compared up to renumbering.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from scipy import ndimage
+
+from agristat_platform.features import SegmentPixels
+from agristat_platform.segmentation import segment_clusters, segment_image, segment_polygons
+
+
+def fields(rows: int, cols: int, bands: int, noise: float, seed: int) -> np.ndarray:
+    """A uint16 image of 20 × 20-pixel fields of twelve crops with Gaussian noise."""
+    rng = np.random.default_rng(seed)
+    crop = np.kron(rng.integers(0, 12, (rows // 20 + 1, cols // 20 + 1)), np.ones((20, 20), dtype=int))[:rows, :cols]
+    image = np.moveaxis(rng.integers(500, 4000, (12, bands))[crop], 2, 0) + rng.normal(0, noise, (bands, rows, cols))
+    return np.ascontiguousarray(image.clip(1, 60_000).astype(np.uint16))
+
+
+def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
+    """Least CPU time of several runs, and the last result."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        result = work()
+        times.append(time.process_time() - start)
+    return min(times), result
+
+
+def same_partition(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two label rasters differ in their numbers only."""
+    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
+    return bool(len(np.unique(pairs[0])) == pairs.shape[1] == len(np.unique(pairs[1])))
+
+
+def load_pyshepseg(checkout: Path) -> Any:
+    """pyshepseg.shepseg from a checkout; its in-memory path does without GDAL."""
+    sys.path.insert(0, str(checkout))
+    try:
+        import osgeo  # noqa: F401
+    except ImportError:
+        sys.modules["osgeo"] = types.ModuleType("osgeo")
+    from pyshepseg import shepseg
+
+    return shepseg
+
+
+def against_pyshepseg(shepseg: Any, image: np.ndarray, min_pixels: int) -> None:
+    """The spatial part on one cluster image, then both end to end."""
+
+    def published(image: np.ndarray, clusters: np.ndarray, limit: float) -> np.ndarray:
+        labels, following = shepseg.clump(clusters, 0, fourConnected=True, clumpId=1)
+        sizes = shepseg.makeSegSize(labels)
+        shepseg.eliminateSinglePixels(image, labels, sizes, 1, np.uint32(following - 1), True)
+        shepseg.eliminateSmallSegments(labels, image, labels.max(), min_pixels, limit, True, np.uint32(1))
+        return labels
+
+    means = shepseg.fitSpectralClusters(image, 60, 1, None, True)
+    clusters = shepseg.applySpectralClusters(means, image, None)
+    limit = float(shepseg.autoMaxSpectralDiff(means, "auto", 50))
+    published(image[:, :60], clusters[:60], limit)
+    theirs, labels = timed(lambda: published(image, clusters, limit))
+    own_clusters = clusters.astype(np.uint8)
+    ours, result = timed(lambda: segment_clusters(own_clusters, image, min_pixels=min_pixels, max_distance=limit))
+    report("segments from one cluster image", ours, "pyshepseg", theirs)
+    largest = int(np.bincount(labels.ravel()).max())
+    cut = " (pyshepseg cuts clumps at 10,000 pixels)" if largest >= 10_000 else ""
+    print(f"    identical labels: {same_partition(labels, result.labels)}{cut}; {result.n_segments} segments")
+    theirs, _ = timed(lambda: shepseg.doShepherdSegmentation(image, minSegmentSize=min_pixels), repeats=1)
+    ours, _ = timed(lambda: segment_image(image, min_pixels=min_pixels))
+    report("segments end to end", ours, "pyshepseg", theirs)
+
+
+def against_scipy(image: np.ndarray, labels: np.ndarray) -> None:
+    """Mean and deviation, and three percentiles, of every band over every segment."""
+    segments = SegmentPixels(labels)
+    ours, _ = timed(lambda: [segments.describe(band, ("mean", "std", "min", "max", "sum")) for band in image])
+    theirs, _ = timed(
+        lambda: [
+            (ndimage.mean(band, labels, segments.ids), ndimage.standard_deviation(band, labels, segments.ids))
+            for band in image
+        ],
+        repeats=1,
+    )
+    report("moments (five; scipy: mean and deviation)", ours, "scipy.ndimage", theirs, image.size)
+    ours, _ = timed(lambda: [segments.describe(band, ("p10", "p50", "p90")) for band in image])
+    theirs, _ = timed(lambda: [ndimage.median(band, labels, segments.ids) for band in image], repeats=1)
+    report("percentiles (three; scipy: median)", ours, "scipy.ndimage", theirs, image.size)
+
+
+def report(work: str, ours: float, peer: str, theirs: float, values: int | None = None) -> None:
+    """One line: both times, their ratio, and our throughput where values are counted."""
+    speed = f", {values / ours / 1e6:.0f} M values/s" if values else ""
+    print(f"{work}: {ours:.3f} CPU-s, {peer} {theirs:.3f} CPU-s, ratio {theirs / ours:.1f}{speed}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--cols", type=int, default=1500)
+    parser.add_argument("--bands", type=int, default=4)
+    parser.add_argument("--noise", type=float, default=150.0)
+    parser.add_argument("--min-pixels", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pyshepseg", type=Path, help="a checkout of github.com/ubarsc/pyshepseg")
+    options = parser.parse_args()
+
+    image = fields(options.rows, options.cols, options.bands, options.noise, options.seed)
+    print(f"{options.bands} bands, {options.rows} × {options.cols} uint16, min_pixels {options.min_pixels}")
+    start = time.process_time()
+    segment_image(image[:, :60, :60])
+    print(f"compilation or its cache: {time.process_time() - start:.2f} CPU-s")
+    if options.pyshepseg:
+        against_pyshepseg(load_pyshepseg(options.pyshepseg), image, options.min_pixels)
+    else:
+        seconds, _ = timed(lambda: segment_image(image, min_pixels=options.min_pixels))
+        print(f"segments end to end: {seconds:.3f} CPU-s (name a checkout with --pyshepseg to compare)")
+    labels = segment_image(image, min_pixels=options.min_pixels).labels
+    transform = Affine(10, 0, 700_000, 0, -10, 4_600_000)
+    seconds, table = timed(lambda: segment_polygons(labels, transform, "EPSG:32630"))
+    print(f"polygons: {seconds:.3f} CPU-s for {table.num_rows} segments")
+    against_scipy(image, labels)
+
+
+if __name__ == "__main__":
+    main()
