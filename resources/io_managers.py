@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.context.system import StepExecutionContext
 
 from agristat_platform.catalogue import Partition
 from resources.draft import Draft
 from resources.errors import DraftMismatch, NotApplicable, NotMaterialised, StorageError
 from resources.layout import STEPS
-from resources.step_inputs import StepInputs
+from resources.step_inputs import GraphInputs, ReadInput, StepInputs
 from resources.storage import StorageResource
 from resources.stored_version import StoredVersion
 
@@ -63,16 +64,15 @@ class VersionedIOManager(dg.ConfigurableIOManager):
             self._write_intermediate(context, obj)
             return
         draft = self._checked_draft(context, obj)
-        step_key = context.step_key
-        store = self.storage.store
         try:
-            draft.seal().describe(simulated=draft.simulated or _step_inputs.any_simulated(context.run_id, step_key))
+            given = self._inputs_of(context.step_context)
+            draft.seal().describe(simulated=draft.simulated or any(one.simulated for one in given))
             manifest = draft.manifest(
                 run_id=context.run_id,
                 code_version=context.asset_spec.code_version,
-                inputs=_step_inputs.of(context.run_id, step_key),
+                inputs=[one.record for one in given],
             )
-            stored = store.publish(draft, manifest)
+            stored = self.storage.store.publish(draft, manifest)
         finally:
             draft.discard()
         # whatever the asset's result said or left out: staleness follows the content
@@ -130,9 +130,22 @@ class VersionedIOManager(dg.ConfigurableIOManager):
                 context.log.info(f"{asset} was never materialised for {partition}: {context.name} is left out")
                 continue
             version = store.current(asset, partition)
-            _step_inputs.record(context.step_context.run_id, context.step_context.step.key, version)
+            self._note(context.step_context, ReadInput(version.as_input(), version.simulated))
             found.append(version)
         return found
+
+    def _note(self, step: StepExecutionContext, given: ReadInput) -> None:
+        graph = _graph_of(step)
+        if graph is None:
+            _step_inputs.record(step.run_id, step.step.key, given)
+        else:
+            GraphInputs(self.storage.store.tree).record(step.run_id, graph, given)
+
+    def _inputs_of(self, step: StepExecutionContext) -> list[ReadInput]:
+        graph = _graph_of(step)
+        if graph is None:
+            return _step_inputs.of(step.run_id, step.step.key)
+        return GraphInputs(self.storage.store.tree).of(step.run_id, graph)
 
     def _mapped_partitions(self, context: dg.InputContext, asset: str) -> list[Partition]:
         if not context.has_asset_partitions:
@@ -182,6 +195,12 @@ class VersionedIOManager(dg.ConfigurableIOManager):
                 remedy="Run the whole asset again",
             )
         return json.loads(data)
+
+
+def _graph_of(step: StepExecutionContext) -> str | None:
+    """Name of the graph-backed asset's graph that a step belongs to, None for a step that is an asset by itself."""
+    handle = step.node_handle
+    return None if handle.parent is None else str(handle.root.name)
 
 
 def _asset_name(key: dg.AssetKey) -> str:

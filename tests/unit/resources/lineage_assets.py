@@ -36,9 +36,7 @@ def draft_of(context: dg.AssetExecutionContext, storage: StorageResource, asset:
 
 
 def result(draft: Draft) -> dg.MaterializeResult:
-    return dg.MaterializeResult(
-        value=draft, data_version=dg.DataVersion(draft.content_hash), metadata={"mine": 1}
-    )
+    return dg.MaterializeResult(value=draft, data_version=dg.DataVersion(draft.content_hash), metadata={"mine": 1})
 
 
 @dg.asset(partitions_def=SEASONS, group_name="mapping", metadata={"stage": "mapping"}, code_version="c1")
@@ -99,8 +97,8 @@ def trends(
 
 
 @dg.op(out=dg.DynamicOut(int))
-def batches():
-    for batch in range(2):
+def batches(labels: StoredVersion):
+    for batch in range(labels.table("labels").column("n")[0].as_py() - 1):
         yield dg.DynamicOutput(batch, mapping_key=f"b{batch}")
 
 
@@ -117,8 +115,8 @@ def assemble(context: dg.OpExecutionContext, storage: StorageResource, done: lis
 
 
 @dg.graph_asset(partitions_def=SEASONS, group_name="mapping")
-def mosaics():
-    return assemble(done=batches().map(work).collect())
+def mosaics(labels):
+    return assemble(done=batches(labels).map(work).collect())
 
 
 def resources(base: str) -> dict:
@@ -132,8 +130,6 @@ ASSETS = [labels, models, maps, trends, mosaics]
 
 def lineage_job():
     """What the multiprocess executor's processes load."""
-    job = dg.define_asset_job(
-        "lineage", selection=["labels", "models", "maps"], executor_def=dg.multiprocess_executor
-    )
+    job = dg.define_asset_job("lineage", selection=["labels", "models", "maps"], executor_def=dg.multiprocess_executor)
     definitions = dg.Definitions(assets=ASSETS, jobs=[job], resources=resources(os.environ["LINEAGE_BASE"]))
     return definitions.resolve_job_def("lineage")

@@ -208,8 +208,16 @@ def test_asset_that_returns_no_draft_or_the_wrong_one_is_refused(instance, base)
 
 
 def test_graph_backed_asset_fans_out_and_publishes_once(instance, base):
+    assert materialise(["labels"], key("2022-10"), instance, base).success
+    assert materialise(["labels"], key("2023-04"), instance, base).success
     assert materialise(["mosaics"], key("2022-10"), instance, base).success
     stored = store_of(base).current("mosaics", Partition("zz-valley", "2022-10"))
+    assert latest(instance, "mosaics", key("2022-10")).tags["dagster/data_version"] == stored.version
+    # read by the first op, published by the last
+    assert [(record.asset, record.partition) for record in stored.manifest.inputs] == [("labels", "zz-valley|2022-10")]
+    assert stored.simulated
+    assert store_of(base).sweep(older_than_s=0)
+    assert store_of(base).verify().intact
     assert stored.json("mosaic") == [[0, 0], [1, 1]]
 
 
