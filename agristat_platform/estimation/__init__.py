@@ -22,7 +22,7 @@ from agristat_platform.estimation.errors import (
     VarianceNotDefinedError,
 )
 from agristat_platform.estimation.expansion import mean, ratio, total
-from agristat_platform.estimation.regression import INTERCEPT, regression_estimate
+from agristat_platform.estimation.regression import regression_estimate
 from agristat_platform.estimation.results import ESTIMATES_SCHEMA, WHOLE_POPULATION
 from agristat_platform.estimation.small_area import MODEL_BASED, small_area_estimate
 from agristat_platform.estimation.survey_step import (
@@ -33,6 +33,7 @@ from agristat_platform.estimation.survey_step import (
     crop_variable,
 )
 from agristat_platform.estimation.unit_level_model import UnitLevelModel, fit_by_constants
+from agristat_platform.estimation.weighted_regression import INTERCEPT
 
 __all__ = [
     "COVERAGE_SCHEMA",

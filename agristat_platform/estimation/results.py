@@ -92,4 +92,4 @@ def _t_quantile(df: NDArray[np.float64], confidence: float) -> NDArray[np.float6
 def _df_flag(df: float, standard_error: float) -> str:
     if not np.isfinite(standard_error) or df >= FEW_DEGREES_OF_FREEDOM:
         return ""
-    return f"few PSUs: {df:g} degrees of freedom" if df > 0 else "no degrees of freedom: no interval"
+    return f"few degrees of freedom: {df:g}" if df > 0 else "no degrees of freedom: no interval"

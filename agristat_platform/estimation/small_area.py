@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from agristat_platform.estimation.columns import Columnar, Columns
 from agristat_platform.estimation.errors import PopulationTotalsError, SmallAreaError
-from agristat_platform.estimation.regression import INTERCEPT
 from agristat_platform.estimation.results import tidy
 from agristat_platform.estimation.unit_level_model import UnitLevelModel, fit_by_constants
+from agristat_platform.estimation.weighted_regression import INTERCEPT
 
 MODEL_BASED = "model-based"
 SYNTHETIC_UNSAMPLED = "synthetic: area not sampled"

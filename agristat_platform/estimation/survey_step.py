@@ -21,8 +21,9 @@ from agristat_platform.estimation.errors import (
     SingularAuxiliariesError,
 )
 from agristat_platform.estimation.expansion import total
-from agristat_platform.estimation.regression import INTERCEPT, RegressionVariance, regression_estimate
+from agristat_platform.estimation.regression import RegressionVariance, regression_estimate
 from agristat_platform.estimation.results import ESTIMATES_SCHEMA, WHOLE_POPULATION, join_flags, tidy
+from agristat_platform.estimation.weighted_regression import INTERCEPT
 
 NOT_OBSERVED = "not observed in the sample"
 PUBLISH = "publish"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agristat_platform.estimation.errors import SmallAreaError
-from agristat_platform.estimation.regression import check_independent
+from agristat_platform.estimation.weighted_regression import check_independent
 
 
 @dataclass(frozen=True)

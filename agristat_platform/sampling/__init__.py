@@ -32,7 +32,7 @@ from agristat_platform.sampling.selection import (
     Systematic,
     draw,
 )
-from agristat_platform.sampling.strata import cultivated_share, strata_table, stratify
+from agristat_platform.sampling.strata import cultivated_share, spread_by_stratum, strata_table, stratify
 
 __all__ = [
     "AUXILIARY_SCHEMA",
@@ -68,6 +68,7 @@ __all__ = [
     "frame_hash",
     "inclusion_probabilities",
     "load_battese_harter_fuller",
+    "spread_by_stratum",
     "strata_table",
     "stratify",
 ]

@@ -149,6 +149,39 @@ def _percent(share: float) -> str:
     return text if "." in text else text.zfill(3)
 
 
+def spread_by_stratum(frame: pa.Table, values: ArrayLike) -> dict[str, float]:
+    """Standard deviation (divisor N_h − 1) of a per-unit value in each stratum, for Neyman allocation.
+
+    Parameters
+    ----------
+    values:
+        Shape (units,), in the frame's row order: for example hectares of a crop on last season's map.
+
+    Returns
+    -------
+    dict
+        By stratum, sorted; 0 for a stratum of one unit.
+
+    Raises
+    ------
+    StrataError
+        A value missing (names the unit).
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.shape != (frame.num_rows,):
+        raise StrataError(f"{numbers.size} values for {frame.num_rows} frame units", where="values")
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if bad.size:
+        unit = frame["unit_id"][int(bad[0])].as_py()
+        raise StrataError(f"unit {unit} has no value; {bad.size} such unit(s)", where=f"frame row {bad[0]}")
+    names, code = np.unique(np.asarray(frame["stratum"].to_pylist(), dtype=np.str_), return_inverse=True)
+    size = np.bincount(code)
+    centre = np.bincount(code, numbers) / size
+    squares = np.bincount(code, (numbers - centre[code]) ** 2)
+    spread = np.sqrt(squares / np.maximum(size - 1, 1))
+    return dict(zip(names.tolist(), spread.tolist(), strict=True))
+
+
 def strata_table(frame: pa.Table, sample: pa.Table | None = None) -> pa.Table:
     """Size and area of each stratum, and how many of its units are in the sample.
 

@@ -54,7 +54,7 @@ def test_a_stratified_total_by_hand():
     assert (row["estimate"], row["standard_error"]) == pytest.approx((28.0, np.sqrt(80)))
     assert (row["n"], row["df"], row["domain"], row["unit"]) == (4, 2.0, "all", "ha")
     assert row["ci_high"] == pytest.approx(28 + 4.302652729911275 * np.sqrt(80))  # t with 2 degrees of freedom
-    assert row["flags"] == "few PSUs: 2 degrees of freedom"
+    assert row["flags"] == "few degrees of freedom: 2"
 
 
 @pytest.mark.parametrize(("fpc", "suffix"), [("fpc", ""), (None, "_nofpc")])
@@ -225,3 +225,20 @@ def test_relative_efficiency_compares_like_with_like():
     assert (same["relative_efficiency"], same["effect"], same["equivalent_sample_size"]) == (1.0, 0.0, 3.0)
     with pytest.raises(VarianceNotDefinedError, match="y: 'ultimate_cluster' and 'random_starts'"):
         relative_efficiency(ground, total(design, "y", variance="random_starts"))
+
+
+def test_two_stages_with_both_corrections_agree_with_survey():
+    data, expected = oracle("11_two_stage")
+    N = 6194
+    design = SampleDesign(
+        columns(data),
+        weight="pw",
+        stages=[Stage("dnum", population_size="fpc1"), Stage("snum", population_size="fpc2")],
+    )
+    result = mean(design, ["yE", "yM", "yH"])
+    assert [N * v for v in column(result, "estimate")] == pytest.approx(expected["mean_of_y"]["est"], rel=DIGITS)
+    assert [N * v for v in column(result, "standard_error")] == pytest.approx(expected["mean_of_y"]["se"], rel=DIGITS)
+    residual = np.column_stack([data[k] for k in ("yE", "yM", "yH")]) - np.asarray(expected["mu_sample"])
+    result = mean(design, {str(k): residual[:, k] for k in range(3)})
+    answer = expected["mean_of_residuals"]["se"]
+    assert [N * v for v in column(result, "standard_error")] == pytest.approx(answer, rel=1e-9)

@@ -18,6 +18,7 @@ from agristat_platform.sampling import (
     area_frame,
     cultivated_share,
     frame_hash,
+    spread_by_stratum,
     strata_table,
     stratify,
 )
@@ -143,3 +144,10 @@ def test_cultivated_share_reads_a_map_in_another_crs(tmp_path):
     with rasterio.open(in_degrees, "w", **profile, crs="EPSG:4326", transform=wide, nodata=0) as target:
         target.write(values, 1)
     assert cultivated_share(frame, in_degrees, {1}).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_spread_by_stratum_feeds_neyman_allocation():
+    frame = stratify(area_frame(SQUARE, 100, crs=CRS), [0.1, 0.2, 0.9], [0.5])
+    assert spread_by_stratum(frame, [1.0, 3.0, 7.0]) == pytest.approx({"000-050": np.sqrt(2), "050-100": 0.0})
+    with pytest.raises(StrataError, match="E2002N46000"):
+        spread_by_stratum(frame, [1.0, 3.0, np.nan])
