@@ -40,8 +40,8 @@ from agristat_platform.classification.labels import (
     label_table,
     validate_labels,
 )
-from agristat_platform.classification.leakage import Leak, fold_leakage, leakage
-from agristat_platform.classification.model_files import load_model, save_model
+from agristat_platform.classification.leakage import Leak, fold_leakage, leakage, without_leaks
+from agristat_platform.classification.model_files import MODEL_FILES, load_model, save_model
 from agristat_platform.classification.scores import (
     CLASS_ACCURACY_SCHEMA,
     Accuracy,
@@ -63,6 +63,7 @@ __all__ = [
     "FOLDS_SCHEMA",
     "IMPORTANCE_SCHEMA",
     "LABELS_SCHEMA",
+    "MODEL_FILES",
     "Accuracy",
     "ClassificationError",
     "CropEnsemble",
@@ -104,4 +105,5 @@ __all__ = [
     "training_set_from_series",
     "transfer_accuracy",
     "validate_labels",
+    "without_leaks",
 ]

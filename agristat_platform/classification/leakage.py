@@ -39,13 +39,17 @@ def leakage(training_parcels: pa.Table, validation_parcels: pa.Table, *, overlap
     list of Leak
         Sorted; a pair found by its identifier isn't listed again for its place.
     """
-    names = _names(training_parcels), _names(validation_parcels)
-    leaks = _shared_identifiers(training_parcels, validation_parcels, names)
-    known = {(leak.training, leak.validation) for leak in leaks}
-    leaks += [
-        leak for leak in _overlaps(training_parcels, validation_parcels, names, overlap_share) if leak[2:] not in known
-    ]
-    return sorted(leaks)
+    first, second = _names(training_parcels), _names(validation_parcels)
+    shared = _shared_rows(training_parcels, validation_parcels, overlap_share)
+    return sorted(Leak(kind, what, first[i], second[j]) for (i, j), (kind, what) in shared.items())
+
+
+def without_leaks(training_parcels: pa.Table, validation_parcels: pa.Table, *, overlap_share: float = 0.01) -> pa.Table:
+    """The rows of `validation_parcels` that share nothing with the training parcels; arguments as in `leakage`."""
+    leaking = {j for _, j in _shared_rows(training_parcels, validation_parcels, overlap_share)}
+    return _rows(
+        validation_parcels, np.array(sorted(set(range(validation_parcels.num_rows)) - leaking), dtype=np.int64)
+    )
 
 
 def fold_leakage(training_set: TrainingSet, fold: np.ndarray, *, overlap_share: float = 0.01) -> list[Leak]:
@@ -80,27 +84,33 @@ def _rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
 
 
 def _names(table: pa.Table) -> list[str]:
-    column = "label_id" if "label_id" in table.column_names else "parcel_id"
-    return [str(name) for name in table.column(column).to_pylist()]
+    return [str(name) for name in table.column(_identifier(table)).to_pylist()]
 
 
-def _shared_identifiers(training: pa.Table, validation: pa.Table, names: tuple[list[str], list[str]]) -> list[Leak]:
+def _shared_rows(
+    training: pa.Table, validation: pa.Table, overlap_share: float
+) -> dict[tuple[int, int], tuple[str, str]]:
+    """What each leaking pair of rows (training, validation) shares; the identifier, if both it and the ground."""
+    return _overlaps(training, validation, overlap_share) | _shared_identifiers(training, validation)
+
+
+def _shared_identifiers(training: pa.Table, validation: pa.Table) -> dict[tuple[int, int], tuple[str, str]]:
     if "parcel_id" not in training.column_names or "parcel_id" not in validation.column_names:
-        return []
-    by_parcel: dict[str, list[str]] = {}
-    for name, parcel in zip(names[0], training.column("parcel_id").to_pylist(), strict=True):
+        return {}
+    by_parcel: dict[str, list[int]] = {}
+    for row, parcel in enumerate(training.column("parcel_id").to_pylist()):
         if parcel is not None:
-            by_parcel.setdefault(parcel, []).append(name)
-    return [
-        Leak("parcel", parcel, other, name)
-        for name, parcel in zip(names[1], validation.column("parcel_id").to_pylist(), strict=True)
+            by_parcel.setdefault(parcel, []).append(row)
+    return {
+        (other, row): ("parcel", str(parcel))
+        for row, parcel in enumerate(validation.column("parcel_id").to_pylist())
         for other in by_parcel.get(parcel, [])
-    ]
+    }
 
 
-def _overlaps(training: pa.Table, validation: pa.Table, names: tuple[list[str], list[str]], share: float) -> list[Leak]:
+def _overlaps(training: pa.Table, validation: pa.Table, share: float) -> dict[tuple[int, int], tuple[str, str]]:
     if "geometry" not in training.column_names or "geometry" not in validation.column_names:
-        return []
+        return {}
     first = read_geometries(training, identifier=_identifier(training))
     second = read_geometries(validation, identifier=_identifier(validation))
     j, i = shapely.STRtree(first).query(second, predicate="intersects")
@@ -108,10 +118,7 @@ def _overlaps(training: pa.Table, validation: pa.Table, names: tuple[list[str], 
     common = shapely.area(shapely.intersection(first[i], second[j]))
     # With a point on either side the smaller area is 0, and touching is enough.
     shared = np.where(smaller > 0, common > share * smaller, True)
-    return [
-        Leak("overlap", f"{common[n]:.6g} of {smaller[n]:.6g}", names[0][i[n]], names[1][j[n]])
-        for n in np.flatnonzero(shared)
-    ]
+    return {(int(i[n]), int(j[n])): ("overlap", f"{common[n]:.6g} of {smaller[n]:.6g}") for n in np.flatnonzero(shared)}
 
 
 def _identifier(table: pa.Table) -> str:

@@ -84,7 +84,7 @@ def write_crop_map(
     folder.mkdir(parents=True, exist_ok=True)
     files = CropMapFiles(folder / CROP_MAP_FILE, folder / CONFIDENCE_FILE)
     classes, confidence, known = _lookups(classified)
-    tags = {"SIMULATED": "yes"} if simulated else {}
+    tags = {"AGRISTAT_SIMULATED": "YES"} if simulated else {}
     map_part, confidence_part = _part(files.crop_map), _part(files.confidence)
     try:
         with open_raster(segments_tif) as source:
@@ -108,19 +108,24 @@ def write_crop_map(
     return files
 
 
-def pixel_counts(crop_map: Path | str) -> pa.Table:
-    """Pixels and hectares of each class of a map written here (`PIXEL_COUNTS_SCHEMA`); not an estimate of area.
+def pixel_counts(crop_map: Path | str, nomenclature: CropNomenclature | None = None) -> pa.Table:
+    """Pixels and hectares of each class of a crop map (`PIXEL_COUNTS_SCHEMA`); not an estimate of area.
+
+    Parameters
+    ----------
+    nomenclature:
+        Says which value is which crop; None: the map's own tags do, as written by `write_crop_map`.
 
     Raises
     ------
     RasterUnreadableError
         Not a readable crop map of ours.
     UnmappableClassError
-        The raster holds values that its tags don't name.
+        The raster holds values without a crop.
     """
     counts = np.zeros(256, dtype=np.int64)
     with open_raster(crop_map) as source:
-        codes = class_codes(source, crop_map)
+        codes = class_codes(source, crop_map) if nomenclature is None else codes_by_value(nomenclature)
         pixel_ha = abs(source.transform.a * source.transform.e) / 10_000
         for window in _windows(source):
             counts += np.bincount(source.read(1, window=window).ravel(), minlength=256)
@@ -160,6 +165,11 @@ def class_codes(source: rasterio.DatasetReader, path: Path | str) -> dict[int, s
             remedy="Give a map written by mapping.write_crop_map",
         )
     return {int(value): code for value, code in json.loads(tag).items()}
+
+
+def codes_by_value(nomenclature: CropNomenclature) -> dict[int, str]:
+    """Crop code by raster value."""
+    return {crop.class_id: crop.code for crop in nomenclature.crops}
 
 
 def check_classes(values: np.ndarray, codes: dict[int, str], path: Path | str) -> None:
@@ -226,9 +236,8 @@ def _windows(source: rasterio.DatasetReader) -> Iterator[Window]:
 
 
 def _class_tags(nomenclature: CropNomenclature) -> dict[str, str]:
-    codes = {str(crop.class_id): crop.code for crop in nomenclature.crops}
     names = {f"CLASS_{crop.class_id}": f"{crop.code} {crop.name.get('en', '')}".strip() for crop in nomenclature.crops}
-    return {"CLASS_CODES": json.dumps(codes), "NOMENCLATURE": nomenclature.code, **names}
+    return {"CLASS_CODES": json.dumps(codes_by_value(nomenclature)), "NOMENCLATURE": nomenclature.code, **names}
 
 
 def _part(path: Path) -> Path:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -72,10 +73,19 @@ class MapAccuracy:
     unmapped_share: float
 
     @property
-    def overall(self) -> tuple[float, float]:
-        """Overall accuracy and its standard error."""
-        last = self.table.slice(self.table.num_rows - 1).to_pylist()[0]
-        return last["overall_accuracy"], last["overall_accuracy_se"]
+    def overall_accuracy(self) -> float:
+        """Share of the observed area that the map has right."""
+        return float(self._last["overall_accuracy"])
+
+    @property
+    def overall_accuracy_se(self) -> float:
+        """Standard error of the overall accuracy."""
+        return float(self._last["overall_accuracy_se"])
+
+    @property
+    def _last(self) -> dict[str, float]:
+        row: dict[str, float] = self.table.slice(self.table.num_rows - 1).to_pylist()[0]
+        return row
 
 
 def map_accuracy(
@@ -86,6 +96,7 @@ def map_accuracy(
     nomenclature: CropNomenclature,
     *,
     mapped_area_ha: Mapping[str, float] | None = None,
+    unobserved: Literal["fail", "domain"] = "fail",
 ) -> MapAccuracy:
     """Compare map and ground inside the sampled units and carry the comparison to the population.
 
@@ -106,17 +117,21 @@ def map_accuracy(
         `stratum`, `population_size`.
     mapped_area_ha:
         A_i over the sampled population, by crop code; the whole map's pixel counts when None.
+    unobserved:
+        Sampled units without field data: "fail" raises; "domain" says that they hold none of the ground in question
+        (as when parcels that taught the model were left out), so they stay in the design with zeros.
 
     Raises
     ------
     SampleMismatchError
-        Field data outside the sample, sampled units without field data, or strata without a size; all named.
+        Field data outside the sample, sampled units without field data (see `unobserved`), no field data at all,
+        or strata without a size; all named.
     UnmappableClassError
         Observed crops that the nomenclature doesn't have.
     estimation.LonelyPsuError
         A stratum with one sampled unit, out of several.
     """
-    _check_match(field_data, sample, strata)
+    _check_match(field_data, sample, strata, unobserved)
     codes = _known_codes(field_data, nomenclature)
     areas, unmapped = _unit_confusions(field_data, crop_map_path, sample, nomenclature)
     sizes = dict(zip(strata.column("stratum").to_pylist(), strata.column("population_size").to_pylist(), strict=True))
@@ -138,12 +153,12 @@ def map_accuracy(
     )
 
 
-def _check_match(field_data: pa.Table, sample: pa.Table, strata: pa.Table) -> None:
+def _check_match(field_data: pa.Table, sample: pa.Table, strata: pa.Table, unobserved: str) -> None:
     sampled = sample.column("unit_id").to_pylist()
     observed = set(field_data.column("unit_id").to_pylist())
     repeated = sorted(unit for unit, rows in Counter(sampled).items() if rows > 1)
     strangers = sorted(observed - set(sampled))
-    silent = sorted(set(sampled) - observed)
+    silent = sorted(set(sampled) - observed) if unobserved == "fail" or not observed else []
     sized = set(strata.column("stratum").to_pylist())
     unsized = sorted(set(sample.column("stratum").to_pylist()) - sized)
     problems = (

@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.windows import Window
 
 from agristat_platform.catalogue import CropNomenclature
-from agristat_platform.mapping.crop_rasters import check_classes, open_raster
+from agristat_platform.mapping.crop_rasters import check_classes, codes_by_value, open_raster
 from agristat_platform.mapping.errors import UnitGeometryError
 
 UNIT_AREAS_SCHEMA = pa.schema(
@@ -84,8 +84,7 @@ def class_areas(
         pixel_ha = abs(source.transform.a * source.transform.e) / 10_000
         for row, polygon in enumerate(polygons):
             by_value[row] = _weighted_counts(source, polygon) * pixel_ha
-    codes = {crop.class_id: crop.code for crop in nomenclature.crops}
-    check_classes(np.flatnonzero(by_value.any(axis=0)), codes, crop_map_path)
+    check_classes(np.flatnonzero(by_value.any(axis=0)), codes_by_value(nomenclature), crop_map_path)
     areas = by_value[:, [crop.class_id for crop in nomenclature.crops]]
     unmapped = shapely.area(polygons) / 10_000 - areas.sum(axis=1)
     # What is left of a fully mapped unit is rounding.

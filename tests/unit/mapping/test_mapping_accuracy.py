@@ -61,9 +61,8 @@ def test_accuracy_by_hand(write_map, nomenclature):
     assert rows["MAI"]["users_accuracy"] == pytest.approx(2 / 3)
     assert (rows["WHE"]["units"], rows["MAI"]["units"]) == (2, 3)
     # Overall: right (1, 1, 2) of (2, 2, 2) pixels; z = (right − 2/3·2)/6 = (−1/18, −1/18, 1/9); the sum of squares is 1/54.
-    overall, error = result.overall
-    assert overall == pytest.approx(4 / 6)
-    assert error == pytest.approx(np.sqrt(3 * (1 - 3 / 4) * (1 / 54) / 2))
+    assert result.overall_accuracy == pytest.approx(4 / 6)
+    assert result.overall_accuracy_se == pytest.approx(np.sqrt(3 * (1 - 3 / 4) * (1 / 54) / 2))
     assert result.units == 3
     assert result.unmapped_share == 0
     confusion = {row["reference"]: (row["WHE"], row["MAI"]) for row in result.confusion.to_pylist()}
@@ -81,7 +80,7 @@ def test_a_census_of_a_perfect_map_is_certain(write_map, nomenclature):
     found = field_data(("a", "WHE", pixel(0, 0)), ("a", "GRA", pixel(0, 1)), ("b", "MAI", pixel(1, 0, 1, 2)))
     strata = pa.table({"stratum": ["s"], "population_size": [2]})
     result = map_accuracy(found, path, sample(("a", "s", 1.0), ("b", "s", 1.0)), strata, nomenclature)
-    assert result.overall == pytest.approx((1, 0))
+    assert (result.overall_accuracy, result.overall_accuracy_se) == pytest.approx((1, 0))
     for row in result.areas.to_pylist():
         assert row["adjusted_area_ha"] == pytest.approx(row["mapped_area_ha"])
         assert row["standard_error"] == pytest.approx(0)
@@ -113,3 +112,16 @@ def test_tables_that_do_not_match_are_named(write_map, nomenclature):
         map_accuracy(found, path, pa.concat_tables([good, good.slice(0, 1)]), strata, nomenclature)
     with pytest.raises(UnmappableClassError, match="RYE"):
         map_accuracy(field_data(("a", "RYE", pixel(0, 0)), ("b", "MAI", pixel(1, 0))), path, good, strata, nomenclature)
+
+
+def test_units_without_the_ground_in_question_stay_in_the_design(write_map, nomenclature):
+    path = write_map(np.array([[1, 5, 1]]))
+    found = field_data(("a", "WHE", pixel(0, 0)), ("b", "WHE", pixel(1, 0)))
+    drawn = sample(*((unit, "s", 2.0) for unit in "abc"))
+    strata = pa.table({"stratum": ["s"], "population_size": [6]})
+    result = map_accuracy(found, path, drawn, strata, nomenclature, unobserved="domain")
+    # z = (1 − 1/2, 0 − 1/2, 0)/2 over three units, not two: v = 3 · (1 − 3/6) · 2/16 / 2.
+    assert result.overall_accuracy == pytest.approx(0.5)
+    assert result.overall_accuracy_se == pytest.approx(np.sqrt(3 * 0.5 * (2 / 16) / 2))
+    with pytest.raises(SampleMismatchError, match="3 sampled units have no field data"):
+        map_accuracy(found.slice(0, 0), path, drawn, strata, nomenclature, unobserved="domain")

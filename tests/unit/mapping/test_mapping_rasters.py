@@ -92,7 +92,7 @@ def test_map_and_confidence_by_hand(write_raster, nomenclature, tmp_path):
         assert crop_map.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert json.loads(crop_map.tags()["CLASS_CODES"]) == {"1": "WHE", "5": "MAI", "8": "GRA"}
         assert crop_map.tags()["CLASS_5"] == "MAI Mai"
-        assert crop_map.tags()["SIMULATED"] == "yes"
+        assert crop_map.tags()["AGRISTAT_SIMULATED"] == "YES"
     with rasterio.open(files.confidence) as confidence:
         assert confidence.read(1).tolist() == [[97, 97, 50], [255, 255, 50]]
         assert confidence.nodata == 255
@@ -133,6 +133,7 @@ def test_pixel_counts_by_hand_are_no_estimate(write_raster, nomenclature, tmp_pa
     files = write_crop_map(write_raster(SEGMENTS), CLASSES, nomenclature, tmp_path)
     table = pixel_counts(files.crop_map)
     assert table["crop_code"].to_pylist() == ["WHE", "MAI", "GRA"]
+    assert pixel_counts(files.crop_map, nomenclature).equals(table)
     assert table["pixels"].to_pylist() == [2, 0, 2]
     assert table["area_ha"].to_pylist() == [0.02, 0.0, 0.02]
     assert set(table["is_estimate"].to_pylist()) == {False}
