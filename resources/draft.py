@@ -79,20 +79,28 @@ class Draft:
         return self.place.partition
 
     def path(self, name: str) -> Path:
-        """Where to write a file of this version (COG, PNG, model).
+        """Where to write a file of this version (COG, PNG, model), and to read it again once the draft is sealed.
 
         Raises
         ------
         InvalidName
             The name could leave the version's directory or is one the store uses itself.
         DraftNotSealed
-            The draft is sealed: its content is settled.
+            The draft is sealed and has no such file: its content is settled.
         """
-        if self._files is not None:
-            raise DraftNotSealed(
-                "a sealed draft is not written to again", where=f"{self.place}: {name}", remedy="Write it before seal()"
-            )
+        if self._files is not None and name not in {file.name for file in self._files}:
+            raise self._settled(name)
         return self.directory / checked_file_name(name)
+
+    def _writable(self, name: str) -> Path:
+        if self._files is not None:
+            raise self._settled(name)
+        return self.path(name)
+
+    def _settled(self, name: str) -> DraftNotSealed:
+        return DraftNotSealed(
+            "a sealed draft is not written to again", where=f"{self.place}: {name}", remedy="Write it before seal()"
+        )
 
     def write_table(self, name: str, table: pa.Table, *, crs: Any = None) -> Path:
         """Write a table as Parquet (zstd); schema and its metadata are kept, equal tables give equal bytes.
@@ -107,7 +115,7 @@ class Draft:
             Anything pyproj takes: adds GeoParquet metadata for the WKB column `geometry`. Leave it out for tables
             without geometry or that carry the metadata already.
         """
-        target = self.path(table_name(name))
+        target = self._writable(table_name(name))
         if crs is not None:
             table = with_geometry(table, crs)
         # how the rows happened to be chunked must not show in the bytes
@@ -124,7 +132,7 @@ class Draft:
 
     def write_bytes(self, name: str, data: bytes) -> Path:
         """Write a file from bytes in memory."""
-        target = self.path(name)
+        target = self._writable(name)
         try:
             target.write_bytes(data)
         except OSError as error:

@@ -96,6 +96,19 @@ def trends(
     return result(draft)
 
 
+@dg.asset(
+    partitions_def=SEASONS,
+    group_name="mapping",
+    ins={"before": dg.AssetIn("chains", partition_mapping=season_mapping(-2, -2), metadata={"optional": True})},
+)
+def chains(
+    context: dg.AssetExecutionContext, storage: StorageResource, before: StoredVersion | None
+) -> dg.MaterializeResult:
+    with draft_of(context, storage, "chains") as draft:
+        draft.write_json("chain", [*(before.json("chain") if before else []), str(context.partition_key)])
+    return result(draft)
+
+
 @dg.op(out=dg.DynamicOut(int))
 def batches(labels: StoredVersion):
     for batch in range(labels.table("labels").column("n")[0].as_py() - 1):
@@ -125,7 +138,7 @@ def resources(base: str) -> dict:
     return {"storage": storage, "io_manager": io_manager}
 
 
-ASSETS = [labels, models, maps, trends, mosaics]
+ASSETS = [labels, models, maps, trends, chains, mosaics]
 
 
 def lineage_job():

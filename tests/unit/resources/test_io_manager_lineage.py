@@ -149,6 +149,15 @@ def test_several_mapped_partitions_arrive_as_a_dict_and_are_all_recorded(instanc
     assert [record.partition for record in stored.manifest.inputs] == expected
 
 
+def test_asset_that_learns_from_its_own_homologous_season(instance, base):
+    for season in ("2022-10", "2023-04", "2023-10"):
+        assert materialise(["chains"], key(season), instance, base).success
+    stored = store_of(base).current("chains", Partition("zz-valley", "2023-10"))
+    assert stored.json("chain") == ["zz-valley|2022-10", "zz-valley|2023-10"]
+    assert [record.partition for record in stored.manifest.inputs] == ["zz-valley|2022-10"]
+    assert_lineage_agrees(instance, store_of(base), "chains", key("2023-10"))
+
+
 def test_missing_upstream_names_the_asset_to_materialise(instance, base):
     with pytest.raises(NotMaterialised, match=r"Materialise labels for zz-valley\|2022-10 first"):
         materialise(["maps"], key("2022-10"), instance, base)

@@ -236,7 +236,10 @@ def test_sealed_draft_is_settled_and_an_unsealed_one_not_published(local):
         _ = draft.content_hash
     draft.seal()
     with pytest.raises(DraftNotSealed, match="not written to again"):
-        draft.write_json("y", 1)
+        draft.write_json("x", 1)
+    with pytest.raises(DraftNotSealed, match="not written to again"):
+        draft.path("y.json")
+    assert draft.path("x.json").is_file()
     with pytest.raises(DraftNotSealed, match="without any file"):
         local.draft("estimates", HERE, stage="statistics").seal()
     odd = local.draft("estimates", HERE, stage="statistics")
