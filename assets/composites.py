@@ -1,7 +1,5 @@
 """composites: clean, harmonised mosaics per interval on the region's one grid."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from agristat_platform import imagery
@@ -51,8 +49,8 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 table, region.grid(), intervals, source, draft.directory, aoi_projected=region.aoi_projected()
             )
             draft.write_table("layers", made.layers)
-            quicklook = imagery.quicklook(made.layers, draft.directory)
-            draft.path("quicklook.png").write_bytes(quicklook)
+            quicklook = imagery.quicklook(draft.directory, made.layers)
+            draft.write_bytes("quicklook.png", quicklook)
             return materialised(
                 draft,
                 region=region,

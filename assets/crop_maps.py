@@ -1,7 +1,5 @@
 """crop_maps: the class of every segment with its confidence, as a table and as rasters."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow.compute as pc
 
@@ -9,6 +7,7 @@ from agristat_platform import classification, mapping
 from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
+from assets.layers import folder_of
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
@@ -42,8 +41,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         partition = partition_of(context)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
-        model = classification.load_model(crop_models.path("model.json").parent)
-        crop_models.path("model.safetensors")
+        model = classification.load_model(folder_of(crop_models, classification.MODEL_FILES))
         classified = mapping.classify_segments(model, features.table("features"), nomenclature)
 
         with storage.store.draft("crop_maps", partition, stage="mapping") as draft:

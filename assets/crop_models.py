@@ -1,7 +1,5 @@
 """crop_models: the classifier of a region and season, with what blocked cross-validation says of it."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow as pa
 
@@ -10,6 +8,7 @@ from agristat_platform.catalogue import Catalogue, Region, TrainingSettings
 from assets import checks
 from assets.errors import FamilyDoesNotApplyError
 from assets.families import asset_family, check
+from assets.layers import folder_of
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
@@ -29,9 +28,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             "training_labels": upstream("training"),
             "segments": upstream("imagery"),
             "features": upstream("imagery"),
-            "previous_labels": upstream("training", key="training_labels", mapping=previous, optional=True),
-            "previous_segments": upstream("imagery", key="segments", mapping=previous, optional=True),
-            "previous_features": upstream("imagery", key="features", mapping=previous, optional=True),
+            "previous_model": upstream("training", key="crop_models", mapping=previous, optional=True),
         },
         checks=[
             check(
@@ -57,16 +54,14 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         training_labels: StoredVersion,
         segments: StoredVersion,
         features: StoredVersion,
-        previous_labels: StoredVersion | None,
-        previous_segments: StoredVersion | None,
-        previous_features: StoredVersion | None,
+        previous_model: StoredVersion | None,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Soft vote of extremely randomised trees and a multilayer perceptron on the segments' features.
 
-        Last season's labels, where there are any, teach a model of their own that is judged on this season's labels: how
-        far recognition would carry from one season to the next without new labels.
+        Last season's model, where there is one, is judged on this season's labels: how far recognition carries from one
+        season to the next without new labels.
         """
         partition = partition_of(context)
         region = catalogue.region(partition.region)
@@ -77,14 +72,10 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         validation = classification.cross_validate(samples, folds=training.folds, seed=training.seed)
         model = _fitted(samples, training)
         figures = [("blocked cross-validation", validation.overall)]
-        if previous_labels is not None and previous_segments is not None and previous_features is not None:
-            earlier = _fitted(_training_set(previous_labels, previous_segments, previous_features, training), training)
-            figures.append(
-                (
-                    "model of last season on this season's labels",
-                    classification.transfer_accuracy(earlier, samples).overall,
-                )
-            )
+        if previous_model is not None:
+            earlier = classification.load_model(folder_of(previous_model, classification.MODEL_FILES))
+            carried = classification.transfer_accuracy(earlier, samples)
+            figures.append(("last season's model on this season's labels", carried.overall))
         table = classification.figures_table(figures)
         context.log.info(
             "overall accuracy %.3f in %d blocked folds", validation.overall.overall_accuracy, training.folds

@@ -16,6 +16,9 @@ import dagster as dg
 
 import agristat_platform
 from agristat_platform.catalogue import Region
+from resources.storage import Draft
+
+DRAFT = dg.PythonObjectDagsterType(Draft, name="Draft", description="Files of a version, sealed and not yet published")
 
 EARTH_OBSERVATION, STATISTICS, FIELD = "team:earth-observation", "team:statistics", "team:field"
 
@@ -100,6 +103,8 @@ def asset_family(
         check_specs=list(checks),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         io_manager_key="io_manager",
+        # said here because a result with check results leaves Dagster nothing to infer it from
+        dagster_type=DRAFT,
     )
 
 

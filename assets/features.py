@@ -1,7 +1,5 @@
 """features: statistics of every layer per segment, in one wide table with its dictionary."""
 
-from __future__ import annotations
-
 import dagster as dg
 import rasterio
 
@@ -9,7 +7,7 @@ from agristat_platform import features as segment_features
 from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
-from assets.layer_stack import layer_reader
+from assets.layers import layer_reader
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import table_metadata

@@ -1,7 +1,5 @@
 """field_data: what was observed on the probability sample. Kept apart from training labels: these units have the role "estimate"."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow as pa
 

@@ -1,7 +1,5 @@
 """map_accuracy: how right the crop map is, measured on the probability sample, on ground the model has not learned from."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from agristat_platform import classification, mapping

@@ -1,12 +1,10 @@
 """official_estimates: what is published. Design-based wherever there is a probability sample; a statement where there is none."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agristat_platform import estimation, mapping
+from agristat_platform import estimation, mapping, sampling
 from agristat_platform.catalogue import Catalogue, CropNomenclature, Region
 from assets import checks
 from assets.errors import LayersMissingError
@@ -15,8 +13,6 @@ from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, table_metadata
 from resources.storage import StorageResource, StoredVersion
-
-MODEL_BASED = "small-area model"
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -104,7 +100,9 @@ def _estimates(
             f"No probability sample, so no official estimate: {region.survey.reason}",
         )
     if region.survey.kind == "recorded":
-        return _small_area(region, crops, survey_samples, field_data)
+        recorded = _recorded_survey(survey_samples, field_data)
+        table = estimation.small_area_crop_estimates(recorded, crops, confidence=region.estimation.confidence)
+        return table, "; ".join(["Model-based estimates by county, not design-based", *recorded.notes])
     if crop_maps is None:
         raise LayersMissingError(
             f"region {region.code} has a sample but no crop map to assist it",
@@ -118,6 +116,7 @@ def _estimates(
         survey_samples.table("strata"),
         field_data.table("observations"),
         mapped,
+        _map_totals(mapped),
         crops=crops,
         settings=region.estimation,
     )
@@ -128,6 +127,27 @@ def _crops(region: Region, nomenclature: CropNomenclature) -> list[str]:
     if region.estimation.crops == "all":
         return [crop.code for crop in nomenclature.crops if crop.cultivated]
     return list(region.estimation.crops)
+
+
+def _recorded_survey(survey_samples: StoredVersion, field_data: StoredVersion) -> sampling.RecordedSurvey:
+    """The recorded survey as it was stored, so that the estimate rests on verified versions alone."""
+    described = survey_samples.manifest.parameters
+    return sampling.RecordedSurvey(
+        name=str(described["name"]),
+        source=str(described["source"]),
+        sample=survey_samples.table("sample"),
+        strata=survey_samples.table("strata"),
+        field_data=field_data.table("observations"),
+        auxiliaries=survey_samples.table("auxiliaries"),
+        domain_means=survey_samples.table("domain_means"),
+        notes=tuple(str(note) for note in described["notes"]),  # type: ignore[union-attr]
+    )
+
+
+def _map_totals(mapped: pa.Table) -> dict[str, float]:
+    """Mapped area of each crop over the whole frame, hectares."""
+    totals = mapped.group_by("crop_code").aggregate([("area_ha", "sum")]).to_pylist()
+    return {row["crop_code"]: row["area_ha_sum"] for row in totals}
 
 
 def _shown(table: pa.Table) -> list[dict[str, object]]:

@@ -1,7 +1,5 @@
 """scenes: which satellite scenes of a season can be used over a region, and why the others cannot."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

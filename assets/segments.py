@@ -1,15 +1,13 @@
 """segments: the objects of a region and season, as labels and as polygons."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow.compute as pc
 
-from agristat_platform import segmentation
+from agristat_platform import features, segmentation
 from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
-from assets.layer_stack import segmentation_image, segments_picture, write_labels
+from assets.layers import layer_reader
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
@@ -40,29 +38,32 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         partition = partition_of(context)
         region = catalogue.region(partition.region)
         settings, grid = region.segmentation, region.grid()
-        image, used = segmentation_image(composites, settings, region)
+        stacked = features.layer_image(
+            composites.table("layers"), layer_reader(composites), settings.layers, max_intervals=settings.max_intervals
+        )
         result = segmentation.segment_image(
-            image,
+            stacked.image,
+            nodata=features.NODATA,
             n_clusters=settings.n_clusters,
             min_pixels=settings.min_pixels,
             max_distance=settings.max_distance,
             seed=settings.seed,
         )
         polygons = segmentation.segment_polygons(result.labels, grid.transform, grid.crs)
-        context.log.info("%d segments from %s", polygons.num_rows, ", ".join(used))
+        context.log.info("%d segments from %s", polygons.num_rows, ", ".join(stacked.names))
 
         with storage.store.draft("segments", partition, stage="segmentation") as draft:
-            write_labels(draft.path("segments.tif"), result.labels, grid)
+            segmentation.write_labels(draft.path("segments.tif"), result.labels, grid)
             draft.write_table("segments", polygons)
-            png = segments_picture(composites, result.labels)
-            draft.path("quicklook.png").write_bytes(png)
+            png = segmentation.outlines_over(composites.path("quicklook.png").read_bytes(), result.labels)
+            draft.write_bytes("quicklook.png", png)
             labelled = int((result.labels > 0).sum())
             return materialised(
                 draft,
                 region=region,
                 parameters={
                     "method": "Shepherd et al. 2019",
-                    "layers": used,
+                    "layers": list(stacked.names),
                     "n_clusters": settings.n_clusters,
                     "min_pixels": settings.min_pixels,
                     "max_distance": result.max_distance,
@@ -72,6 +73,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     **table_metadata(polygons),
                     "quicklook": picture(png, "Segments over the composite"),
                     "median_area_ha": float(pc.quantile(polygons["area_ha"], 0.5)[0].as_py()),
+                    "gap_filled_share": stacked.filled_share,
                     "small_parcels": int(pc.sum(polygons["small_parcel"]).as_py()),
                 },
                 checks=[

@@ -1,7 +1,5 @@
 """survey_samples: the frame, its strata and the probability sample drawn from it, with inclusion probabilities."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 
@@ -148,7 +146,7 @@ def _recorded(
     return materialised(
         draft,
         region=region,
-        parameters={"kind": "recorded", "source": survey.source},
+        parameters={"kind": "recorded", "name": survey.name, "source": survey.source, "notes": list(survey.notes)},
         external=[source],
         metadata={
             **table_metadata(survey.sample),

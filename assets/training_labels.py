@@ -1,7 +1,5 @@
 """training_labels: labelled places to learn from. Never units of the probability sample: these have the role "estimate"."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pyarrow.compute as pc
 
@@ -44,7 +42,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         partition = partition_of(context)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
-        delivered = field_archive.training_labels(region, partition.season)
+        delivered = field_archive.training_labels(region, partition.season, nomenclature)
         checked = classification.validate_labels(delivered.labels, nomenclature)
         labels = checked.labels
 

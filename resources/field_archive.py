@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agristat_platform import imagery, sampling, simulation
-from agristat_platform.catalogue import Region, Settings
+from agristat_platform.catalogue import CropNomenclature, Region, Settings
 from agristat_platform.classification import LABELS_SCHEMA
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
@@ -48,7 +48,7 @@ class FieldArchive:
 
     settings: Settings
 
-    def training_labels(self, region: Region, season: str) -> DeliveredLabels:
+    def training_labels(self, region: Region, season: str, nomenclature: CropNomenclature) -> DeliveredLabels:
         """Labels to learn from.
 
         Raises
@@ -70,13 +70,13 @@ class FieldArchive:
             )
         path = self.settings.data_file(region.training.file or "")
         self._require(path, "put the file there, or change training.file")
-        return self._labels_from_file(region, path)
+        return self._labels_from_file(region, path, nomenclature)
 
-    def _labels_from_file(self, region: Region, path: Path) -> DeliveredLabels:
+    def _labels_from_file(self, region: Region, path: Path, nomenclature: CropNomenclature) -> DeliveredLabels:
         record = (_record("training labels", path),)
         if {"step", "sample_id"} <= set(pq.read_schema(path).names):
-            labels, series = imagery.labelled_series(path, region)
-            return DeliveredLabels(labels, series, "labelled series", record)
+            found = imagery.read_labelled_series(path, nomenclature, region.crs)
+            return DeliveredLabels(found.labels, found.series, "labelled series", record)
         table = pq.read_table(path)
         missing = [name for name in LABELS_SCHEMA.names if name not in table.column_names]
         if missing:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import warnings
 
-import click
 import typer
+from dagster import BetaWarning
 from rich.console import Console
 
 from agristat_platform import __version__
 from agristat_platform.cli import region, run, serve, store
 from agristat_platform.errors import AgristatError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="agristat",
@@ -47,22 +49,18 @@ def common(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it succeeded, 1 when it could not, 2 when it was called wrongly, 130 when it was interrupted."""
-    warnings.filterwarnings("ignore", module="dagster")
+    warnings.filterwarnings("ignore", category=BetaWarning)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        status = app(args=arguments, standalone_mode=False)
+        app(args=arguments)
     except AgristatError as error:
         errors.print(f"agristat: {error}")
         return 1
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("agristat: interrupted; what was published stays, run the same command again to go on")
-        return 130
-    return status if isinstance(status, int) else 0
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            errors.print("agristat: interrupted; what was published stays, run the same command again to go on")
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
 
 
 if __name__ == "__main__":

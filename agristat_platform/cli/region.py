@@ -21,11 +21,14 @@ def list_regions() -> None:
     """List the regions with their seasons."""
     platform = Platform.load()
     table = Table(box=None, pad_edge=False)
-    rows = [describe_region(region) for region in platform.catalogue.regions.values()]
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+    for name in ("code", "name", "simulated", "seasons", "crops", "imagery", "survey", "km²", "grid"):
+        table.add_column(name, justify="right" if name == "km²" else "left")
+    for row in map(describe_region, platform.catalogue.regions.values()):
+        simulated = "yes" if row.simulated else "no"
+        seasons = "\n".join(row.seasons)
+        table.add_row(
+            row.code, row.name, simulated, seasons, row.crops, row.imagery, row.survey, f"{row.area_ha / 100:,.0f}", row.grid
+        )
     platform.console.print(table)
 
 
@@ -39,7 +42,7 @@ def check(
     console = Console(highlight=False, soft_wrap=True, markup=False)
     platform = Platform.load()
     paths = files or sorted((platform.settings.config_dir / "regions").glob("*.yaml"))
-    problems = [problem for path in paths for problem in check_region_file(path, platform.settings)]
+    problems = [problem for path in paths for problem in check_region_file(path, platform.settings.config_dir)]
     for problem in problems:
         console.print(problem)
     console.print(f"{len(paths)} region files, {len(problems)} problems")
@@ -54,8 +57,8 @@ def add(
 ) -> None:
     """Check a region file and add it to config/regions."""
     platform = Platform.load()
-    added = add_region(file, platform.settings, replace=replace)
-    platform.console.print(f"added {added}; the Dagster UI shows it after its code location is reloaded")
+    added = add_region(file, platform.settings.config_dir, replace=replace)
+    platform.console.print(f"added {added.code}; the Dagster UI shows it after its code location is reloaded")
 
 
 @app.command("prepare")

@@ -15,7 +15,7 @@ from agristat_platform.cli.platform import Platform
 from agristat_platform.definitions import build_definitions
 from agristat_platform.operations.instance import open_instance
 from agristat_platform.operations.materialisation import materialise, select_assets
-from agristat_platform.operations.preparation import catalogue_for
+from agristat_platform.operations.preparation import prepare_all
 from agristat_platform.operations.progress import Progress
 
 
@@ -39,13 +39,11 @@ def run(
     """Materialise one region and season through Dagster."""
     platform = Platform.load()
     partition = platform.partition(region, season)
-    with (
-        Progress(platform.console).shown() as progress,
-        catalogue_for(platform.catalogue, [partition.region], progress) as settings,
-    ):
-        definitions = build_definitions(settings)
+    with Progress(platform.console).shown() as progress:
+        prepare_all(platform.catalogue, [partition.region], progress)
+        definitions = build_definitions(platform.settings)
         assets = select_assets(definitions, platform.catalogue, partition, select)
-        with open_instance(settings) as instance:
+        with open_instance(platform.settings) as instance:
             run_id = materialise(definitions, partition, assets, instance=instance, progress=progress)
     platform.console.print(f"{len(assets)} assets of {partition} materialised in run {run_id}")
 

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 
 import typer
 
-from agristat_platform.catalogue import Partition, Settings
+from agristat_platform.catalogue import Partition
 from agristat_platform.cli.estimate_table import print_estimates
 from agristat_platform.cli.platform import Platform
 from agristat_platform.definitions import build_definitions
 from agristat_platform.operations.instance import open_instance, prepare_dagster_home
 from agristat_platform.operations.materialisation import materialise, select_assets
-from agristat_platform.operations.preparation import catalogue_for, local_regions
+from agristat_platform.operations.preparation import prepare_all, prepare_what_is_here
 from agristat_platform.operations.progress import Progress
 from agristat_platform.operations.serving import dagster_ui, require_free_port, wait_for_interrupt
 
@@ -37,8 +37,8 @@ def demo(
     console.print(f"{region.name['en']}, {len(partitions)} seasons. Everything in it is SIMULATED.")
     with ExitStack() as stack:
         with Progress(console).shown() as progress:
-            settings = stack.enter_context(catalogue_for(platform.catalogue, [DEMO], progress))
-            _materialise_all(platform, settings, partitions, progress)
+            prepare_all(platform.catalogue, [DEMO], progress)
+            _materialise_all(platform, partitions, progress)
         for partition in partitions:
             console.print()
             print_estimates(platform, platform.store.current("official_estimates", partition))
@@ -49,12 +49,10 @@ def demo(
             _serve(stack, platform, host, port)
 
 
-def _materialise_all(
-    platform: Platform, settings: Settings, partitions: Sequence[Partition], progress: Progress
-) -> None:
+def _materialise_all(platform: Platform, partitions: Sequence[Partition], progress: Progress) -> None:
     """Every asset of every partition, one partition a run, oldest season first."""
-    definitions = build_definitions(settings)
-    with open_instance(settings) as instance:
+    definitions = build_definitions(platform.settings)
+    with open_instance(platform.settings) as instance:
         for partition in partitions:
             assets = select_assets(definitions, platform.catalogue, partition, None)
             materialise(definitions, partition, assets, instance=instance, progress=progress)
@@ -70,7 +68,9 @@ def up(
     require_free_port(host, port)
     with ExitStack() as stack:
         with Progress(platform.console).shown() as progress:
-            stack.enter_context(catalogue_for(platform.catalogue, local_regions(platform.catalogue), progress))
+            left_out = prepare_what_is_here(platform.catalogue, progress)
+        for sentence in left_out:
+            platform.console.print(sentence, soft_wrap=True)
         _serve(stack, platform, host, port)
 
 

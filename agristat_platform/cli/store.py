@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agristat_platform.cli.platform import Platform
+from resources.storage import StoredVersion
 
 app = typer.Typer(help="The store of record: versions of every asset, never overwritten.", no_args_is_help=True)
 
@@ -20,35 +21,33 @@ def list_versions(
 ) -> None:
     """List versions with their size and the run that made them."""
     platform = Platform.load()
-    current = {(version.place, version.version) for version in platform.store.list()}
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "asset", "region", "season", "version", "published (UTC)", "files", "MB", "simulated", "run"):
         table.add_column(name, justify="right" if name in ("files", "MB") else "left")
-    count = 0
-    for version in platform.store.list(all_versions=every):
-        partition = version.partition
-        if any(
-            want and want != got
-            for want, got in ((asset, version.asset), (region, partition.region), (season, partition.season))
-        ):
-            continue
-        count += 1
-        manifest = version.manifest
-        mark = "" if (version.place, version.version) in current else " (past)"
-        table.add_row(
-            version.stage,
-            version.asset,
-            partition.region,
-            partition.season,
-            version.version[:12] + mark,
-            f"{manifest.created:%Y-%m-%d %H:%M}",
-            str(len(manifest.files)),
-            f"{sum(file.bytes for file in manifest.files) / 1e6:.1f}",
-            "yes" if version.simulated else "no",
-            version.run_id[:8],
-        )
+    wanted = {"asset": asset, "region": region, "season": season}
+    current = {version.manifest_sha256 for version in platform.store.list()}
+    rows = [_row(version, past=version.manifest_sha256 not in current) for version in platform.store.list(all_versions=every)]
+    rows = [row for row in rows if all(value in (None, row[name]) for name, value in wanted.items())]
+    for row in rows:
+        table.add_row(*row.values())
     platform.console.print(table)
-    platform.console.print(f"{count} versions in {platform.settings.store_uri}")
+    platform.console.print(f"{len(rows)} versions in {platform.settings.store_uri}", soft_wrap=True)
+
+
+def _row(version: StoredVersion, *, past: bool) -> dict[str, str]:
+    manifest = version.manifest
+    return {
+        "stage": version.stage,
+        "asset": version.asset,
+        "region": version.partition.region,
+        "season": version.partition.season,
+        "version": version.version[:12] + (" (past)" if past else ""),
+        "published": f"{manifest.created:%Y-%m-%d %H:%M}",
+        "files": str(len(manifest.files)),
+        "MB": f"{sum(file.bytes for file in manifest.files) / 1e6:.1f}",
+        "simulated": "yes" if version.simulated else "no",
+        "run": version.run_id[:8],
+    }
 
 
 @app.command()
@@ -63,4 +62,14 @@ def verify() -> None:
         f"{report.versions} versions, {report.files} files, {report.bytes / 1e6:.0f} MB compared: {len(report.problems)} problems"
     )
     if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def mirror() -> None:
+    """Copy to the mirror what it missed while it could not be reached."""
+    platform = Platform.load()
+    caught_up = platform.store.catch_up_mirror()
+    platform.console.print(f"{len(caught_up.copied)} partitions copied, {len(caught_up.failed)} still missing")
+    if caught_up.failed:
         raise typer.Exit(1)

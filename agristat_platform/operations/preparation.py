@@ -1,34 +1,19 @@
-"""Local imagery: simulate a region, or describe its files as a STAC catalogue, and serve the embedded catalogue over them."""
+"""Local imagery: simulate a region, or describe its files as STAC items, so that the embedded catalogue can serve them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from agristat_platform import imagery, simulation
-from agristat_platform.catalogue import Catalogue, Region, Settings, load_settings
+from agristat_platform.catalogue import Catalogue, Region
+from agristat_platform.imagery import MissingRealDataError
 from agristat_platform.operations.errors import NothingToPrepareError
 from agristat_platform.operations.progress import Progress
-from resources.embedded_catalogue import EmbeddedCatalogue
-
-EMBEDDED = "embedded"
-URL_VARIABLE = "AGRISTAT_CATALOGUE_URL_EMBEDDED"
 
 
-def uses_embedded_catalogue(region: Region) -> bool:
-    """Whether the region's scenes come from the platform's own catalogue."""
-    return region.imagery is not None and region.imagery.catalogue == EMBEDDED
-
-
-def local_regions(catalogue: Catalogue) -> list[str]:
-    """Regions of the embedded catalogue that this machine can prepare: simulated ones, and real ones whose files are here."""
-    return [
-        code
-        for code, region in catalogue.regions.items()
-        if uses_embedded_catalogue(region)
-        and (region.simulated or imagery.western_bahia_files(catalogue.settings.real_data))
-    ]
+def is_local(catalogue: Catalogue, region: Region) -> bool:
+    """Whether the region's scenes come from the platform's own catalogue over files on this machine."""
+    return region.imagery is not None and catalogue.settings.catalogue(region.imagery.catalogue).embedded
 
 
 def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
@@ -42,7 +27,7 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
         The simulation's or the files' own.
     """
     settings = catalogue.settings
-    if not uses_embedded_catalogue(region):
+    if not is_local(catalogue, region):
         raise NothingToPrepareError(
             f"region {region.code} has no local imagery: its scenes come from another catalogue, or it has none",
             remedy=f"Run it right away: agristat run {region.code} {min(region.seasons)}",
@@ -52,25 +37,22 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
             simulation.prepare_region(region, settings.archive_dir, progress=lambda text: progress.note(stage, text))
         return
     with progress.stage(f"describe the files of {region.code} as STAC items"):
-        imagery.prepare_western_bahia(settings.real_data, settings.archive_dir, region)
+        imagery.prepare_western_bahia(settings.real_data, settings.archive_dir, region.code)
 
 
-@contextmanager
-def catalogue_for(catalogue: Catalogue, regions: Sequence[str], progress: Progress) -> Iterator[Settings]:
-    """Settings under which the scenes of `regions` can be found: the embedded catalogue runs while the block does.
+def prepare_all(catalogue: Catalogue, regions: Sequence[str], progress: Progress) -> None:
+    """Prepare those of the regions that are local."""
+    for region in map(catalogue.region, regions):
+        if is_local(catalogue, region):
+            prepare(catalogue, region, progress)
 
-    An embedded catalogue that already runs (`agristat up`) is used as it is when its address stands in the environment.
-    """
-    wanted = [catalogue.region(code) for code in regions]
-    local = [region for region in wanted if uses_embedded_catalogue(region)]
-    if not local or os.environ.get(URL_VARIABLE):
-        yield catalogue.settings
-        return
-    for region in local:
-        prepare(catalogue, region, progress)
-    with EmbeddedCatalogue(catalogue.settings.archive_dir, scratch_dir=catalogue.settings.scratch_dir) as server:
-        os.environ[URL_VARIABLE] = server.url
+
+def prepare_what_is_here(catalogue: Catalogue, progress: Progress) -> list[str]:
+    """Prepare every local region whose files are on this machine; returns a sentence for each that is left out."""
+    left_out = []
+    for code in catalogue.regions:
         try:
-            yield load_settings(catalogue.settings.config_dir)
-        finally:
-            del os.environ[URL_VARIABLE]
+            prepare_all(catalogue, [code], progress)
+        except MissingRealDataError as missing:
+            left_out.append(f"{code} is left out: {missing}")
+    return left_out

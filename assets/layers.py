@@ -1,0 +1,40 @@
+"""Layers of stored composites as the science functions take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agristat_platform import imagery
+from resources.storage import StoredVersion
+
+Key = tuple[str, int]
+
+
+def layer_reader(composites: StoredVersion) -> Callable[[dict[str, Any]], npt.NDArray[np.float32]]:
+    """Physical values of one row of the layers table; a COG's blocks hold all bands, so an interval is read at once."""
+    rows = composites.table("layers").to_pylist()
+
+    @lru_cache(maxsize=2)
+    def read_interval(file: str, interval: int) -> dict[int, npt.NDArray[np.float32]]:
+        wanted = [row for row in rows if row["file"] == file and row["interval"] == interval]
+        values = imagery.read_layers(composites.path(file), wanted)
+        return {row["band_index"]: values[k] for k, row in enumerate(wanted)}
+
+    def read(row: dict[str, Any]) -> npt.NDArray[np.float32]:
+        return read_interval(row["file"], row["interval"])[row["band_index"]]
+
+    return read
+
+
+def folder_of(version: StoredVersion, names: Sequence[str]) -> Path:
+    """The local folder in which the named files of a version lie, each compared with its recorded hash."""
+    folders = {version.path(name).parent for name in names}
+    if len(folders) != 1:
+        raise ValueError(f"files of {version.asset} lie in different folders: {sorted(map(str, folders))}")
+    return folders.pop()
