@@ -49,22 +49,24 @@ class PixelSky:
 
 
 def skies(days: Sequence[date], settings: SimulationSettings, *stream: str) -> list[Sky]:
-    """The kind of sky of each date: the wanted shares, in an order that leaves no month all overcast if it can."""
+    """The kind of sky of each date: the wanted shares, in an order that leaves no month overcast if it can,
+    and few without a clear date."""
     clear = round(settings.clear_dates_share * len(days))
     partly = min(round(settings.partly_cloudy_dates_share * len(days)), len(days) - clear)
     kinds: list[Sky] = ["cloudy"] * len(days)
     kinds[:clear] = ["clear"] * clear
     kinds[clear : clear + partly] = ["partly"] * partly
     rng = generator(settings.seed, "skies", *stream)
+    months = [(day.year, day.month) for day in days]
     best: list[Sky] = kinds
-    fewest = len(days) + 1
+    least = (len(days) + 1, 0)
     for _ in range(_ARRANGEMENTS):
         arranged = [kinds[i] for i in rng.permutation(len(kinds))]
-        months = {(day.year, day.month) for day in days}
-        open_months = {(day.year, day.month) for day, sky in zip(days, arranged, strict=True) if sky != "cloudy"}
-        if len(months - open_months) < fewest:
-            best, fewest = arranged, len(months - open_months)
-        if fewest == 0:
+        dull = len(set(months) - {month for month, sky in zip(months, arranged, strict=True) if sky != "cloudy"})
+        never_clear = len(set(months) - {month for month, sky in zip(months, arranged, strict=True) if sky == "clear"})
+        if (dull, never_clear) < least:
+            best, least = arranged, (dull, never_clear)
+        if least == (0, 0):
             break
     return best
 

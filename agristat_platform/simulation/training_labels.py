@@ -52,8 +52,8 @@ def training_labels(
     block_m = training.block_size_m if training else 1000.0
     season: Season = region.season(season_key)
     rng = generator(settings.seed, "training", season_key, training.seed if training else 1)
-    shapes, codes, identifiers = _candidates(rng, parcels, region.aoi_projected())
-    order = np.argsort(_reluctance(rng, shapes, landscape), kind="stable")
+    shapes, codes, identifiers, cultivated = _candidates(rng, parcels, region.aoi_projected())
+    order = np.argsort(_reluctance(rng, shapes, landscape, cultivated), kind="stable")
     chosen = _choose(order, codes, wanted)
     centres = shapely.centroid(shapes[chosen])
     blocks = [
@@ -79,7 +79,7 @@ def training_labels(
 
 def _candidates(
     rng: np.random.Generator, parcels: SeasonParcels, aoi: BaseGeometry
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
     """Fields wholly in the AOI, and patches wholly in other land."""
     shapely.prepare(aoi)
     inside = shapely.contains(aoi, parcels.geometries)
@@ -95,7 +95,7 @@ def _candidates(
     as_array = np.empty(len(shapes), dtype=object)
     as_array[:] = shapes
     codes = np.array([crop.code for crop, _ in parcels.classes], dtype=object)[parcels.crop[owner]]
-    return as_array, codes, parcels.identifiers[owner]
+    return as_array, codes, parcels.identifiers[owner], parcels.cover[owner] == Cover.CROP
 
 
 def _patches(rng: np.random.Generator, shape: BaseGeometry) -> list[BaseGeometry]:
@@ -120,11 +120,14 @@ def _patches(rng: np.random.Generator, shape: BaseGeometry) -> list[BaseGeometry
 
 
 def _reluctance(
-    rng: np.random.Generator, shapes: npt.NDArray[np.object_], landscape: Landscape
+    rng: np.random.Generator,
+    shapes: npt.NDArray[np.object_],
+    landscape: Landscape,
+    cultivated: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float64]:
-    """How little an observer cares to go there: far from the road, with a whim."""
+    """How little an observer cares to go there: far from the road, no crop, and a whim."""
     distance = shapely.distance(shapes, landscape.roads)
-    return np.asarray((distance + 80.0) * rng.lognormal(0.0, 0.8, len(shapes)))
+    return np.asarray(np.where(cultivated, 1.0, 3.0) * (distance + 80.0) * rng.lognormal(0.0, 0.8, len(shapes)))
 
 
 def _choose(order: npt.NDArray[np.intp], codes: npt.NDArray[np.object_], wanted: int) -> npt.NDArray[np.intp]:
