@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from agristat_platform.classification.errors import (
     FeatureMismatchError,
+    InvalidSampleWeightError,
     LengthMismatchError,
     NotFittedError,
     SmallClassError,
@@ -91,6 +92,8 @@ class CropEnsemble(ClassifierMixin, BaseEstimator):
         ------
         LengthMismatchError, FeatureMismatchError
             Shapes or names don't agree.
+        InvalidSampleWeightError
+            A weight is negative or not a number, or all are 0.
         TooFewClassesError, SmallClassError
             One crop only, or a crop (named) with fewer than `min_class_samples` samples.
         """
@@ -196,9 +199,13 @@ def _check_lengths(X: np.ndarray, y: np.ndarray, weight: np.ndarray, groups: np.
             raise LengthMismatchError(
                 f"X has {len(X)} rows and {name} has {length}", remedy="Give one value for each row"
             )
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        row = int(np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))[0])
-        raise LengthMismatchError(f"sample_weight is {weight[row]}", where=f"row {row}", remedy="Weights must be ≥ 0")
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(bad):
+        raise InvalidSampleWeightError(
+            f"sample_weight is {weight[bad[0]]}", where=f"row {bad[0]}", remedy="Give weights ≥ 0"
+        )
+    if len(weight) and not weight.any():
+        raise InvalidSampleWeightError("every sample_weight is 0", remedy="Give weights ≥ 0, not all 0")
 
 
 def _check_classes(y: np.ndarray, minimum: int) -> None:

@@ -41,6 +41,14 @@ class LengthMismatchError(ClassificationError):
     """Samples, labels, weights or groups differ in number."""
 
 
+class InvalidSettingsError(ClassificationError):
+    """A setting of the model lies outside its range."""
+
+
+class InvalidSampleWeightError(ClassificationError):
+    """A sample's weight is negative or not a number, or all weights are zero."""
+
+
 class NoTrainingSamplesError(ClassificationError):
     """No label could be joined to a segment or a series with features."""
 

@@ -6,8 +6,6 @@ import io
 
 import numpy as np
 import pyarrow as pa
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from agristat_platform.catalogue import CropNomenclature
 
@@ -36,6 +34,10 @@ def confusion_png(
     bytes
         PNG of at most 700 × 660 pixels.
     """
+    # Imported here: every process of a run loads this module, and few draw.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     codes = confusion.column_names[1:]
     counts = np.column_stack([confusion.column(code).to_numpy() for code in codes])
     rows = counts.sum(axis=1, keepdims=True)

@@ -7,12 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from agristat_platform.classification.errors import LengthMismatchError
+from agristat_platform.classification.errors import InvalidSettingsError
 from agristat_platform.classification.folds import blocked_folds
 from agristat_platform.classification.forest import Forest, flatten_forest
 from agristat_platform.classification.network import Network, flatten_network
@@ -67,6 +64,18 @@ class EnsembleSettings:
     seed: int = 0
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        counts = ("trees", "networks", "max_epochs", "batch_size", "min_samples_leaf", "workers")
+        faults = [
+            f"{name} is {getattr(self, name)}, it must be at least 1" for name in counts if getattr(self, name) < 1
+        ]
+        if not 0 <= self.balance <= 1:
+            faults.append(f"balance is {self.balance}, it must lie in [0, 1]")
+        if self.voting != "cross_validated" and (min(self.voting) < 0 or sum(self.voting) <= 0):
+            faults.append(f"voting is {self.voting}: give two non-negative shares, not both zero")
+        if faults:
+            raise InvalidSettingsError("; ".join(faults), where="settings of the crop ensemble")
+
 
 @dataclass(frozen=True)
 class FittedEnsemble:
@@ -105,6 +114,9 @@ class FittedEnsemble:
 def fit_members(
     X: np.ndarray, y: np.ndarray, weight: np.ndarray, names: tuple[str, ...], settings: EnsembleSettings
 ) -> FittedEnsemble:
+    # Imported by those who fit: every process of a run loads this module, and most only predict or don't even that.
+    from sklearn.ensemble import ExtraTreesClassifier
+
     preparation = learn_preparation(X, indicator_share=settings.indicator_share, clip=settings.clip)
     prepared = preparation.impute(X)
     classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
@@ -128,7 +140,7 @@ def fit_members(
         preparation=preparation,
         forest=flatten_forest(trees.estimators_),
         networks=networks,
-        voting=_normalised(settings.voting) if settings.voting != "cross_validated" else (0.5, 0.5),
+        voting=(0.5, 0.5) if settings.voting == "cross_validated" else settings.voting,
         importances=importances,
         class_counts=tuple(int(count) for count in counts),
         settings=asdict(settings),
@@ -138,6 +150,9 @@ def fit_members(
 def _fit_network(
     scaled: np.ndarray, index: np.ndarray, weight: np.ndarray, settings: EnsembleSettings, member: int
 ) -> Network:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
     classifier = MLPClassifier(
         hidden_layer_sizes=settings.hidden_units,
         alpha=settings.weight_decay,
@@ -150,13 +165,6 @@ def _fit_network(
         # The number of epochs is a setting here, not a failure to converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return flatten_network(classifier.fit(scaled, index, sample_weight=weight))
-
-
-def _normalised(voting: tuple[float, float]) -> tuple[float, float]:
-    total = voting[0] + voting[1]
-    if min(voting) < 0 or not total > 0:
-        raise LengthMismatchError(f"voting shares are {voting}", remedy="Give two non-negative numbers, not both zero")
-    return voting[0] / total, voting[1] / total
 
 
 def choose_voting(

@@ -25,6 +25,7 @@ class _Hit(NamedTuple):
     label: int
     segment: int
     area: float
+    inside: float
     point: bool
 
 
@@ -37,6 +38,7 @@ def match_labels(
     *,
     min_purity: float,
     min_cover: float,
+    min_inside: float,
 ) -> tuple[list[LabelMatch], list[Dropped]]:
     """Assign labels to segments and say why each of the others wasn't.
 
@@ -49,7 +51,10 @@ def match_labels(
     min_purity:
         Smallest share of a segment's labelled area that must be of one crop. With points alone, of its points.
     min_cover:
-        Smallest share of the segment that polygons of this crop must cover.
+        Smallest share of the segment that polygons of this crop must cover, unless the label lies inside it:
+    min_inside:
+        A label with at least this share of its own area in the segment teaches it whatever the cover: large homogeneous
+        segments (woodland, water, pasture) hold many parcels, and one of them tells what they are.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def match_labels(
         if purity < min_purity:
             others = listed(sorted(by_crop))
             dropped.append((name, code, "conflicting_crops", f"segment {segment}: {others}, purity {purity:.2f}"))
-        elif cover < min_cover:
+        elif cover < min_cover and hit.inside < min_inside:
             dropped.append((name, code, "low_cover", f"segment {segment}: {cover:.2f} covered"))
         elif hit.segment in taken:
             first = label_ids[taken[hit.segment]]
@@ -97,9 +102,11 @@ def _hits(labels: np.ndarray, segments: np.ndarray) -> list[_Hit]:
     polygons = ~points[label_index]
     overlap = shapely.intersection(labels[label_index[polygons]], segments[segment_index[polygons]])
     areas[polygons] = shapely.area(overlap)
+    inside = np.ones(len(label_index))
+    inside[polygons] = areas[polygons] / np.maximum(shapely.area(labels[label_index[polygons]]), 1e-12)
     return [
-        _Hit(int(label), int(segment), float(area), bool(points[label]))
-        for label, segment, area in zip(label_index, segment_index, areas, strict=True)
+        _Hit(int(label), int(segment), float(area), float(share), bool(points[label]))
+        for label, segment, area, share in zip(label_index, segment_index, areas, inside, strict=True)
         if points[label] or area > 0
     ]
 

@@ -107,12 +107,14 @@ def assemble_training_set(
     origin: tuple[float, float] = (0.0, 0.0),
     min_purity: float = 0.8,
     min_cover: float = 0.5,
+    min_inside: float = 0.8,
 ) -> TrainingSet:
     """Join labels to segments, segments to features, and samples to spatial blocks.
 
     A polygon label goes to the segment it overlaps most, a point to the segment that contains it. A segment is used
     once. It is dropped, with all its labels, when less than `min_purity` of its labelled area is of one crop, and when
-    labels of its crop cover less than `min_cover` of the segment (then the rest of it is unknown).
+    labels of its crop cover less than `min_cover` of the segment and none has `min_inside` of its own area in it (then
+    the rest of it is unknown).
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def assemble_training_set(
         Side of the square spatial blocks, in CRS units (metres). A label's own `block` wins where it has one.
     origin:
         A corner of the block lattice, in CRS coordinates.
-    min_purity, min_cover:
+    min_purity, min_cover, min_inside:
         Shares in [0, 1]; see above. `min_cover` does not apply to points.
 
     Raises
@@ -145,6 +147,7 @@ def assemble_training_set(
         read_geometries(segments, identifier="segment_id"),
         min_purity=min_purity,
         min_cover=min_cover,
+        min_inside=min_inside,
     )
     X, names, identifiers = feature_matrix(features, identifier="segment_id")
     matches, rows, featureless = _with_features(matches, X, identifiers, labels)

@@ -6,9 +6,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from rasterio.enums import Resampling
 
 from agristat_platform.catalogue import CropNomenclature
@@ -24,6 +21,11 @@ def crop_map_png(
     language: str = "en",
 ) -> bytes:
     """Draw a crop map with a legend of the classes it holds; PNG of at most 700 × 700 pixels, deterministic."""
+    # Imported here: every process of a run loads this module, and few draw.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
     with open_raster(path) as source:
         shrink = max(source.width / 520, source.height / 520, 1.0)
         shape = max(int(source.height / shrink), 1), max(int(source.width / shrink), 1)

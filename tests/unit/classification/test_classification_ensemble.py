@@ -12,6 +12,8 @@ from agristat_platform.classification import (
     CropEnsemble,
     EnsembleSettings,
     FeatureMismatchError,
+    InvalidSampleWeightError,
+    InvalidSettingsError,
     LengthMismatchError,
     NotFittedError,
     SmallClassError,
@@ -125,7 +127,7 @@ def test_bad_input_names_the_fault(model, training_set):
         CropEnsemble(FAST).fit(X[:4], ["WHE", "WHE", "RYE", "WHE"])
     with pytest.raises(LengthMismatchError, match="X has 240 rows and y has 239"):
         CropEnsemble(FAST).fit(X, y[1:])
-    with pytest.raises(LengthMismatchError, match=r"sample_weight is -1.*row 2"):
+    with pytest.raises(InvalidSampleWeightError, match=r"sample_weight is -1.*row 2"):
         CropEnsemble(FAST).fit(X[:4], ["WHE", "WHE", "RYE", "RYE"], sample_weight=np.array([1, 1, -1, 1]))
     with pytest.raises(FeatureMismatchError, match="all 2 features are missing"):
         CropEnsemble(FAST).fit(np.full((4, 2), np.nan), ["WHE", "WHE", "RYE", "RYE"])
@@ -135,3 +137,8 @@ def test_bad_input_names_the_fault(model, training_set):
         model.predict_proba(X[:, 1:])
     with pytest.raises(NotFittedError):
         CropEnsemble().predict(X)
+
+
+def test_settings_out_of_range_are_named_all_at_once():
+    with pytest.raises(InvalidSettingsError, match=r"trees is 0.*balance is 1\.5.*voting is \(0, 0\)"):
+        EnsembleSettings(trees=0, balance=1.5, voting=(0, 0))
