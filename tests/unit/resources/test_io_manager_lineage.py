@@ -27,7 +27,14 @@ def key(season, region="zz-valley"):
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance():
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def instance_on_disk(tmp_path):
+    """What several processes share."""
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(
         str(tmp_path / "dagster"), overrides={"telemetry": {"enabled": False}}
@@ -244,14 +251,14 @@ def test_mirror_that_is_down_is_a_warning_in_the_run(instance, tmp_path):
     assert latest(instance, "labels", key("2022-10")).metadata["mirror"].value == "pending"
 
 
-def test_lineage_agrees_with_the_multiprocess_executor(instance, base, monkeypatch):
+def test_lineage_agrees_with_the_multiprocess_executor(instance_on_disk, base, monkeypatch):
     monkeypatch.setenv("LINEAGE_BASE", base)
     job = ReconstructableJob.for_file(str(ASSETS_FILE), "lineage_job")
     tags = graph.SEASONS.get_tags_for_partition_key(key("2022-10"))
-    with dg.execute_job(job, instance=instance, tags=tags) as result:
+    with dg.execute_job(job, instance=instance_on_disk, tags=tags) as result:
         assert result.success
     for asset in ("labels", "models", "maps"):
-        assert_lineage_agrees(instance, store_of(base), asset, key("2022-10"))
+        assert_lineage_agrees(instance_on_disk, store_of(base), asset, key("2022-10"))
     maps = store_of(base).current("maps", Partition("zz-valley", "2022-10"))
     assert [record.asset for record in maps.manifest.inputs] == ["labels", "models"]
 
