@@ -14,7 +14,7 @@ from agristat_platform.estimation.design import SampleDesign
 from agristat_platform.estimation.errors import SingularAuxiliariesError, UnknownColumnError
 
 INTERCEPT = "(Intercept)"
-_SINGULAR = 1e-10
+_SINGULAR = 1e-12
 
 
 @dataclass(frozen=True)
