@@ -57,7 +57,7 @@ class SegmentPixels:
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Statistics of one band, (n,) float64 each in the order of `ids`; NaN where a segment has no value.
 
-        NaN and `nodata` pixels are left out. "std" divides by the count (a segment is a whole, no sample);
+        NaN, `nodata` and masked pixels are left out. "std" divides by the count (a segment is a whole, no sample);
         percentiles ("p10", "p97.5") interpolate linearly between order statistics; "count" and "sum" are 0 for a
         segment without a value.
 
@@ -81,6 +81,7 @@ class SegmentPixels:
         return {name: described[name] for name in statistics}
 
     def _flat(self, values: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[Any]:
+        masked = np.ma.getmask(values)
         values = np.asarray(values)
         if values.shape != self.shape:
             raise LabelGridError(
@@ -91,11 +92,10 @@ class SegmentPixels:
             np.issubdtype(values.dtype, np.integer) and values.dtype.itemsize <= 2
         )
         flat = np.ascontiguousarray(values, dtype=np.float32 if exact else np.float64).reshape(values.size)
+        missing = np.zeros(1, dtype=np.bool_) if masked is np.ma.nomask else masked.reshape(values.size)
         if nodata is not None and not np.isnan(nodata):
-            missing = values.reshape(values.size) == nodata
-            if missing.any():
-                flat = np.where(missing, flat.dtype.type(np.nan), flat)
-        return flat
+            missing = missing | (values.reshape(values.size) == nodata)
+        return np.where(missing, flat.dtype.type(np.nan), flat) if missing.any() else flat
 
 
 def segment_statistics(
@@ -121,7 +121,7 @@ def segment_statistics(
     names:
         Name of each band in the column names `<name>_<statistic>`; default b1, b2, ….
     nodata:
-        Value that marks missing pixels, beside NaN.
+        Value that marks missing pixels, beside NaN and the mask of a masked array.
 
     Returns
     -------

@@ -99,10 +99,11 @@ def segment_sums(image, labels, n_segments):  # type: ignore[no-untyped-def]
     """Sum of every band over every segment: (n_segments + 1, bands) float64; row 0 stays zero."""
     n_bands, n_pixels = image.shape
     sums = np.zeros((n_segments + 1, n_bands))
-    for b in range(n_bands):
-        for p in range(n_pixels):
-            if labels[p] != 0:
-                sums[labels[p], b] += np.float64(image[b, p])
+    for p in range(n_pixels):
+        row = sums[labels[p]]
+        if labels[p] != 0:
+            for b in range(n_bands):
+                row[b] += np.float64(image[b, p])
     return sums
 
 
@@ -110,58 +111,46 @@ def segment_sums(image, labels, n_segments):  # type: ignore[no-untyped-def]
 def _linked_pixels(labels, n_segments):  # type: ignore[no-untyped-def]
     """Each segment's pixels as a circular list in raster order: the pixel after each pixel, each segment's last one."""
     following = np.empty(len(labels), dtype=np.uint32)
-    last = np.zeros(n_segments + 1, dtype=np.uint32)
-    started = np.zeros(n_segments + 1, dtype=np.bool_)
+    last = np.zeros(n_segments + 1, dtype=np.uint32)  # place 0 is a border pixel, so 0 means "none yet"
     for p in range(len(labels)):
         label = labels[p]
         if label == 0:
             continue
-        if started[label]:
+        if last[label] != 0:
             following[p] = following[last[label]]
             following[last[label]] = p
         else:
             following[p] = p
-            started[label] = True
         last[label] = p
     return following, last
 
 
 @njit(cache=True, nogil=True)
-def _nearest_larger(s, labels, following, last, sums, sizes, mean, limit, cols, eight):  # type: ignore[no-untyped-def]
+def _nearest_larger(s, labels, steps, following, last, sums, sizes, seen, stamp, mean, limit):  # type: ignore[no-untyped-def]
     """The larger neighbour with the nearest mean within the squared distance `limit`; 0 where there is none."""
-    n_pixels = len(labels)
     n_bands = sums.shape[1]
     size = sizes[s]
     for b in range(n_bands):
         mean[b] = sums[s, b] / size
+    seen[s] = stamp
     best = np.uint32(0)
     best_distance = np.inf
-    previous = np.uint32(0)  # the one just looked at: neighbours come in runs
     p = int(following[last[s]])
     for _ in range(size):
-        column = p % cols
-        for dr in range(-1, 2):
-            for dc in range(-1, 2):
-                q = p + dr * cols + dc
-                if (
-                    (not eight and dr != 0 and dc != 0)
-                    or q < 0
-                    or q >= n_pixels
-                    or column + dc < 0
-                    or column + dc >= cols
-                ):
-                    continue
-                label = labels[q]
-                if label == previous or sizes[label] <= size or label == 0:
-                    continue
-                previous = label
-                distance = 0.0
-                for b in range(n_bands):
-                    difference = mean[b] - sums[label, b] / sizes[label]
-                    distance += difference * difference
-                if distance < best_distance:
-                    best_distance = distance
-                    best = label
+        for step in steps:
+            label = labels[p + step]
+            if seen[label] == stamp:
+                continue
+            seen[label] = stamp
+            if label == 0 or sizes[label] <= size:
+                continue
+            distance = 0.0
+            for b in range(n_bands):
+                difference = mean[b] - sums[label, b] / sizes[label]
+                distance += difference * difference
+            if distance < best_distance:
+                best_distance = distance
+                best = label
         p = int(following[p])
     return best if best_distance <= limit else np.uint32(0)
 
@@ -183,16 +172,24 @@ def _merge(s, target, labels, following, last, sums, sizes):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight):  # type: ignore[no-untyped-def]
+def _steps(width, eight):  # type: ignore[no-untyped-def]
+    """Distances to the neighbours in a flat raster of this width, from the upper left to the lower right."""
+    if eight:
+        return np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
+    return np.array([-width, -1, 1, width])
+
+
+@njit(cache=True, nogil=True)
+def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, width, eight):  # type: ignore[no-untyped-def]
     """Merge segments below `min_pixels` into the nearest larger neighbour, smallest size first, in place.
 
     Parameters
     ----------
-    labels : (rows × cols,) uint32, changed in place
+    labels : (rows × width,) uint32 with a border of nodata one pixel wide, changed in place
     sums, sizes : (segments + 1, bands) float64 and (segments + 1,) int64, changed in place; emptied segments get size 0
     min_pixels : smallest size that is left alone
     limit : largest squared distance between means that may be merged
-    cols : number of columns
+    width : number of columns, border included
     eight : neighbours also over corners
 
     Returns
@@ -201,17 +198,14 @@ def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight
     """
     n_segments = len(sizes) - 1
     following, last = _linked_pixels(labels, n_segments)
+    steps = _steps(width, eight)
+    seen = np.zeros(n_segments + 1, dtype=np.uint32)  # stamp of the last visit that met each segment
+    stamp = np.uint32(0)
     mean = np.empty(sums.shape[1])
-    n_small = 0
-    for s in range(1, n_segments + 1):
-        if 0 < sizes[s] < min_pixels:
-            n_small += 1
-    small = np.empty(n_small, dtype=np.uint32)
-    n_small = 0
-    for s in range(1, n_segments + 1):
-        if 0 < sizes[s] < min_pixels:
-            small[n_small] = s
-            n_small += 1
+    small = np.flatnonzero((sizes > 0) & (sizes < min_pixels)).astype(np.uint32)
+    if len(small) and small[0] == 0:
+        small = small[1:]
+    n_small = len(small)
     current = np.empty(n_small, dtype=np.uint32)
     targets = np.empty(n_small, dtype=np.uint32)
     eliminated = 0
@@ -230,7 +224,13 @@ def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight
         n_small = kept
         for _ in range(_MAX_ROUNDS):
             for k in range(n_current):
-                targets[k] = _nearest_larger(current[k], labels, following, last, sums, sizes, mean, limit, cols, eight)
+                if stamp == np.uint32(0xFFFFFFFF):
+                    seen[:] = 0
+                    stamp = np.uint32(0)
+                stamp = np.uint32(stamp + np.uint32(1))
+                targets[k] = _nearest_larger(
+                    current[k], labels, steps, following, last, sums, sizes, seen, stamp, mean, limit
+                )
             kept = 0
             for k in range(n_current):
                 if targets[k] != 0:

@@ -92,7 +92,8 @@ def segment_image(
     ----------
     image:
         (bands, rows, cols), integer or floating. Spectral distance is Euclidean over the bands in these units, so
-        bands should share a scale. A pixel with NaN, infinity or `nodata` in any band is nodata.
+        bands should share a scale. A pixel with NaN, infinity or `nodata` in any band is nodata, and so is one that
+        is masked in any band of a masked array.
     n_clusters:
         k of k-means; 2..65535.
     min_pixels:
@@ -124,11 +125,14 @@ def segment_image(
     SegmentationOptionError
         An option is outside its range.
     """
+    masked = np.ma.getmask(image)
     image = _checked_image(image)
     _check_options(n_clusters, min_pixels, max_distance, connectivity, sample_size)
     bands, rows, cols = image.shape
     flat = np.ascontiguousarray(image).reshape(bands, rows * cols)
     valid = valid_pixels(flat, nodata)
+    if masked is not np.ma.nomask:
+        valid &= ~masked.any(axis=0).reshape(rows * cols)
     if not valid.any():
         raise EmptyImageError(
             f"all {rows * cols} pixels of the image are nodata",
@@ -198,7 +202,12 @@ def segment_clusters(
     sizes = close_gaps(labels, sizes)
     sums = segment_sums(flat, labels, len(sizes) - 1)
     limit = np.inf if max_distance is None else float(max_distance) ** 2
-    small = eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols, eight)
+    # A border of nodata spares the innermost loop every question about edges.
+    bordered = np.zeros((rows + 2, cols + 2), dtype=np.uint32)
+    bordered[1:-1, 1:-1] = labels.reshape(rows, cols)
+    del labels
+    small = eliminate_small_segments(bordered.reshape(bordered.size), sums, sizes, min_pixels, limit, cols + 2, eight)
+    labels = bordered[1:-1, 1:-1].reshape(rows * cols)
     pixels = renumber(labels, sizes)
     return SegmentationResult(
         labels=labels.reshape(rows, cols),
@@ -229,7 +238,7 @@ def _checked_image(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise ImageShapeError(
             f"an image of type {image.dtype} cannot be segmented", remedy="Give integers or floating-point numbers"
         )
-    if image.shape[1] * image.shape[2] > MAX_PIXELS:
+    if (image.shape[1] + 2) * (image.shape[2] + 2) > MAX_PIXELS:
         raise TooManySegmentsError(
             f"{image.shape[1]} × {image.shape[2]} pixels are more than 32-bit segment numbers can hold ({MAX_PIXELS})",
             remedy="Segment the raster in tiles",

@@ -150,24 +150,26 @@ def _centre_neighbours(centres):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _squared_distance(x, centre):  # type: ignore[no-untyped-def]
+    squared = 0.0
+    for b in range(len(x)):
+        difference = x[b] - centre[b]
+        squared += difference * difference
+    return squared
+
+
+@njit(cache=True, nogil=True)
 def _nearest(x, start, centres, order, gaps):  # type: ignore[no-untyped-def]
     """Index of the centre nearest to x; `start` is a guess that only decides how fast it is found."""
-    k, n_bands = centres.shape
     best = start
-    best_squared = 0.0
-    for b in range(n_bands):
-        difference = x[b] - centres[start, b]
-        best_squared += difference * difference
+    best_squared = _squared_distance(x, centres[start])
     from_start = np.sqrt(best_squared)
     reach = 2.0 * from_start * (1.0 + _SLACK)
-    for t in range(1, k):
+    for t in range(1, len(centres)):
         if gaps[start, t] > reach:
             break
         j = order[start, t]
-        squared = 0.0
-        for b in range(n_bands):
-            difference = x[b] - centres[j, b]
-            squared += difference * difference
+        squared = _squared_distance(x, centres[j])
         if squared < best_squared or (squared == best_squared and j < best):
             best = j
             best_squared = squared

@@ -85,6 +85,18 @@ def test_integer_bands_and_nodata():
         assert table["b1_max"].to_pylist() == [5.0, None]
 
 
+def test_masked_pixels_are_left_out():
+    labels = np.array([[1, 1, 2]], dtype=np.uint32)
+    band = np.ma.array([[4, 250, 250]], mask=[[False, True, True]], dtype=np.uint8)
+    table = segment_statistics(labels, [band], ("count", "mean", "p90"))
+    assert table.to_pydict() == {
+        "segment_id": [1, 2],
+        "b1_count": [1, 0],
+        "b1_mean": [4.0, None],
+        "b1_p90": [4.0, None],
+    }
+
+
 def test_sparse_and_huge_numbers():
     labels = np.array([[7, 7, 0, 2**32 - 1]], dtype=np.uint32)
     band = np.array([[1.0, 3.0, 50.0, 9.0]])

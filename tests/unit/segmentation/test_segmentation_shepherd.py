@@ -96,6 +96,15 @@ def test_nodata_in_any_band_is_nodata():
     assert np.argwhere(labels == 0).tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
+def test_masked_pixels_are_nodata():
+    image = np.ma.array(np.full((2, 2, 3), 7, dtype=np.uint8), mask=np.zeros((2, 2, 3), dtype=bool))
+    image[1, 0, 2] = np.ma.masked
+    assert segment_image(image).labels.tolist() == [[1, 1, 0], [1, 1, 1]]
+    image[:] = np.ma.masked
+    with pytest.raises(EmptyImageError):
+        segment_image(image)
+
+
 def test_fields_are_found():
     image, crop = fields()
     result = segment_image(image, min_pixels=20, n_clusters=6)
