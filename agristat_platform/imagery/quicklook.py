@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,9 +96,13 @@ def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
 
 
 def _reduced(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every k-th row and column, so that the longest side is at most LONGEST_SIDE."""
-    step = max(1, math.ceil(max(values.shape[1:]) / LONGEST_SIDE))
-    return values[:, ::step, ::step]
+    """Rows and columns picked evenly, so that the longest side is at most LONGEST_SIDE."""
+    height, width = values.shape[1:]
+    longest = max(height, width)
+    if longest <= LONGEST_SIDE:
+        return values
+    rows, cols = max(1, height * LONGEST_SIDE // longest), max(1, width * LONGEST_SIDE // longest)
+    return values[:, np.arange(rows) * height // rows][:, :, np.arange(cols) * width // cols]
 
 
 def _png(values: NDArray[np.float32]) -> bytes:
