@@ -119,11 +119,13 @@ def _prepare(
     mark: str,
     progress: Callable[[str], None] | None,
 ) -> None:
+    _remove_if_changed(directory, mark)
     extent = landscape_extent(region, sensor_grids(region))
     landscape = build_landscape(extent, settings)
     population = build_population(landscape, region, settings)
     canvases = tuple(build_canvases(region, extent, settings.seed))
     write_population(population, directory / "truth" / "population", region.crs)
+    write_json(_landscape_marker(directory), {"settings": mark})
     for season in seasons:
         homologous = sorted(key for key in region.seasons if key[5:] == season[5:])
         parcels = parcels_of_season(landscape, crops, settings, homologous, season)
@@ -196,14 +198,30 @@ def _marker(directory: Path, season: str) -> Path:
     return directory / "truth" / season / "complete.json"
 
 
+def _landscape_marker(directory: Path) -> Path:
+    return directory / "truth" / "population" / "landscape.json"
+
+
+def _remove_if_changed(directory: Path, mark: str) -> None:
+    """Remove everything of a landscape laid out by other settings: none of its seasons is true any more."""
+    noted = _read_marker(_landscape_marker(directory))
+    if noted is not None and noted != {"settings": mark}:
+        for name in ("items", "scenes", "truth", "training"):
+            shutil.rmtree(directory / name, ignore_errors=True)
+        (directory / "land_use.tif").unlink(missing_ok=True)
+
+
+def _read_marker(path: Path) -> object:
+    """Content of a marker; None when it isn't there or was cut off while it was written."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 def _is_finished(directory: Path, season: str, mark: str) -> bool:
     """Whether a season is complete for these settings and in this place (items name their files by absolute path)."""
-    try:
-        noted = json.loads(_marker(directory, season).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    except json.JSONDecodeError:
-        return False
+    noted = _read_marker(_marker(directory, season))
     return bool(noted == {"settings": mark, "archive": str(directory.absolute())})
 
 

@@ -24,7 +24,7 @@ Bounds = tuple[float, float, float, float]
 SQUARE_METRES_PER_HA = 10_000.0
 _SMALLEST_PARCEL_M2 = 600.0
 _TRACK_HALF_WIDTH_M = 3.0
-_SMALLHOLDING_PIECES = 8
+_SMALLHOLDING_HA = 0.3
 
 
 class Cover(IntEnum):
@@ -94,10 +94,10 @@ def build_landscape(extent: Bounds, settings: SimulationSettings) -> Landscape:
     for geometry, cover in overlays:
         builder.add(geometry, cover, -1)
     covers = _block_covers(rng, rings, settings.cultivated_share, reserved)
+    closeness = _closeness(rings, villages)
     for number, (ring, cover) in enumerate(zip(rings, covers, strict=True)):
-        _fill_block(
-            generator(settings.seed, "block", number), builder, number, ring, cover, reserved, villages, settings
-        )
+        block_rng = generator(settings.seed, "block", number)
+        _fill_block(block_rng, builder, number, ring, cover, reserved, float(closeness[number]), settings)
     identifiers = np.array([f"P{i:05d}" for i in range(1, len(builder.geometries) + 1)], dtype=object)
     geometries = np.empty(len(identifiers), dtype=object)
     geometries[:] = builder.geometries
@@ -224,6 +224,14 @@ def _block_covers(
     return covers
 
 
+def _closeness(rings: list[convex.Ring], villages: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How near to a village each block lies, on average 1: smallholdings cluster there."""
+    centres = np.array([ring.mean(axis=0) for ring in rings])
+    distance = np.min(np.hypot(*(centres[:, None, :] - villages).transpose(2, 0, 1)), axis=1)
+    near = 0.5 + 2.0 * np.exp(-distance / 600.0)
+    return np.asarray(near / near.mean())
+
+
 def _fill_block(
     rng: np.random.Generator,
     builder: _Builder,
@@ -231,7 +239,7 @@ def _fill_block(
     ring: convex.Ring,
     cover: Cover,
     reserved: BaseGeometry,
-    villages: npt.NDArray[np.float64],
+    closeness: float,
     settings: SimulationSettings,
 ) -> None:
     block = shapely.difference(shapely.Polygon(ring), reserved)
@@ -243,7 +251,7 @@ def _fill_block(
     core = shapely.orient_polygons(inner)
     inner_ring = np.asarray(core.exterior.coords)[:-1]
     parcels: list[BaseGeometry] = []
-    for piece in _parcel_rings(rng, inner_ring, cover, villages, settings):
+    for piece in _parcel_rings(rng, inner_ring, cover, closeness, settings):
         shape = shapely.Polygon(piece)
         if cover is Cover.CROP and rng.random() < 0.22:
             hedged = shape.buffer(-rng.uniform(0.8, 2.5), join_style="mitre")
@@ -260,17 +268,16 @@ def _parcel_rings(
     rng: np.random.Generator,
     ring: convex.Ring,
     cover: Cover,
-    villages: npt.NDArray[np.float64],
+    closeness: float,
     settings: SimulationSettings,
 ) -> list[convex.Ring]:
     """Cut a block into parcels; now and then a parcel's place goes to a group of smallholdings, rather near villages."""
     share = settings.small_parcel_share if cover is Cover.CROP else 0.0
-    large_ha = max(0.6, (settings.mean_parcel_ha - 0.33 * share) / (1.0 - share))
-    distance = float(np.min(np.hypot(*(villages - ring.mean(axis=0)).T)))
-    closeness = 0.5 + 2.0 * np.exp(-distance / 600.0)
+    large_ha = max(0.6, (settings.mean_parcel_ha - _SMALLHOLDING_HA * share) / (1.0 - share))
     # overlays cut parcels too and leave small ones
     groups = max(0.0, share - 0.02)
-    chance = closeness * groups / (_SMALLHOLDING_PIECES * (1 - groups) + groups) if share else 0.0
+    pieces = max(2.0, large_ha / _SMALLHOLDING_HA)
+    chance = closeness * groups / (pieces * (1 - groups) + groups)
     block_scale = float(rng.lognormal(0.0, 0.30))
     pending = [(ring, False)]
     finished: list[convex.Ring] = []
@@ -278,8 +285,8 @@ def _parcel_rings(
         piece, small = pending.pop()
         size_ha = convex.area(piece) / SQUARE_METRES_PER_HA
         wanted = rng.uniform(0.21, 0.36) if small else large_ha * block_scale * float(rng.lognormal(0.0, 0.35))
-        if size_ha <= wanted * 1.62:
-            if not small and rng.random() < chance and size_ha > 1.0:
+        if size_ha <= wanted * 1.7:
+            if not small and rng.random() < chance and size_ha > 0.8:
                 pending.append((piece, True))
             else:
                 finished.append(piece)
