@@ -6,6 +6,7 @@ A file that cannot be read is an UnreadableSceneError naming scene, asset and re
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from agristat_platform.imagery.resampling import (
     sample_nearest,
     source_window,
 )
+from agristat_platform.imagery.signing import SasTokens
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
@@ -44,10 +46,13 @@ class SceneReader:
     ----------
     grid:
         Grid on which every array comes back.
+    tokens:
+        Access to files in Planetary Computer's storage; None: its public service.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, tokens: SasTokens | None = None) -> None:
         self.grid = grid
+        self._tokens = tokens or SasTokens()
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._environment = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3)
@@ -127,6 +132,7 @@ class SceneReader:
         return max(1, math.floor(self.grid.transform.a / abs(dataset.transform.a) + 0.25))
 
     def _dataset(self, href: str) -> DatasetReader:
+        href = self._tokens.signed(href)
         if href in self._open:
             self._open.move_to_end(href)
             return self._open[href]
@@ -136,6 +142,7 @@ class SceneReader:
         return self._open[href]
 
     def _forget(self, href: str) -> None:
+        href = self._tokens.signed(href)
         if href in self._open:
             self._open.pop(href).close()
 
@@ -181,8 +188,9 @@ def unreadable(item: pystac.Item, band: Band, href: str, error: Exception) -> Un
     """The error for a file that cannot be read, naming scene, band, file and remedy."""
     missing = isinstance(error, RasterioIOError) and "No such file" in str(error)
     what = "is missing" if missing else "cannot be read"
+    reason = re.sub(r"\?\S*", "", str(error))[:160]  # without access tokens
     return UnreadableSceneError(
-        f"band {band.name} of scene {item.id} {what}: {str(error)[:160]}",
+        f"band {band.name} of scene {item.id} {what}: {reason}",
         where=href,
         remedy="Fetch the file again, or leave the scene out with on_unreadable='drop'",
     )
