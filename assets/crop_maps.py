@@ -45,7 +45,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         classified = mapping.classify_segments(model, features.table("features"), nomenclature)
 
         with storage.store.draft("crop_maps", partition, stage="mapping") as draft:
-            files = mapping.write_crop_map(segments.path("segments.tif"), classified, nomenclature, draft.directory)
+            files = mapping.write_crop_map(
+                segments.path("segments.tif"), classified, nomenclature, draft.directory, simulated=region.simulated
+            )
             draft.write_table("segments", classified)
             counts = mapping.pixel_counts(files.crop_map, nomenclature)
             draft.write_table("pixel_counts", counts)

@@ -1,6 +1,7 @@
 """map_accuracy: how right the crop map is, measured on the probability sample, on ground the model has not learned from."""
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from agristat_platform import classification, mapping
 from agristat_platform.catalogue import Catalogue
@@ -12,6 +13,7 @@ from assets.presentation import markdown_table, table_metadata
 from resources.storage import StorageResource, StoredVersion
 
 LEAST_ACCURACY = 0.60
+LARGEST_TAUGHT_SHARE = 0.25
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -59,10 +61,16 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         places = crop_models.table("training_places")
         unseen = classification.without_leaks(places, observed)
         left = classification.leakage(places, unseen)
+        left_out_share = 1.0 - pc.sum(unseen["area_ha"]).as_py() / pc.sum(observed["area_ha"]).as_py()
 
         with storage.store.draft("map_accuracy", partition, stage="mapping") as draft:
             result = mapping.map_accuracy(
-                unseen, crop_maps.path("crop_map.tif"), sample, survey_samples.table("strata"), nomenclature
+                unseen,
+                crop_maps.path("crop_map.tif"),
+                sample,
+                survey_samples.table("strata"),
+                nomenclature,
+                unobserved="domain",
             )
             draft.write_table("accuracy", result.table)
             draft.write_table("confusion", result.confusion)
@@ -81,6 +89,12 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                         [leak.validation for leak in left],
                         first="training",
                         second="validation",
+                    ),
+                    checks.holds(
+                        "enough_unseen_ground",
+                        left_out_share <= LARGEST_TAUGHT_SHARE,
+                        description=f"{left_out_share:.1%} of the enumerated area was taught to the model and left out",
+                        warn_only=True,
                     ),
                     checks.at_least(
                         "overall_accuracy",

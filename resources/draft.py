@@ -25,7 +25,7 @@ from agristat_platform.provenance import (
     content_hash,
     sha256_file,
 )
-from resources.errors import DraftNotSealed, named_storage_error
+from resources.errors import DraftNotSealedError, named_storage_error
 from resources.layout import Place, checked_file_name
 from resources.stored_version import StoredVersion, table_name
 
@@ -83,9 +83,9 @@ class Draft:
 
         Raises
         ------
-        InvalidName
+        InvalidNameError
             The name could leave the version's directory or is one the store uses itself.
-        DraftNotSealed
+        DraftNotSealedError
             The draft is sealed and has no such file: its content is settled.
         """
         if self._files is not None and name not in {file.name for file in self._files}:
@@ -97,8 +97,8 @@ class Draft:
             raise self._settled(name)
         return self.path(name)
 
-    def _settled(self, name: str) -> DraftNotSealed:
-        return DraftNotSealed(
+    def _settled(self, name: str) -> DraftNotSealedError:
+        return DraftNotSealedError(
             "a sealed draft is not written to again", where=f"{self.place}: {name}", remedy="Write it before seal()"
         )
 
@@ -153,17 +153,17 @@ class Draft:
 
         Raises
         ------
-        DraftNotSealed
+        DraftNotSealedError
             There is no file, or something that is not a plain file with a valid name.
         """
         if self._files is None:
             found = sorted(self.directory.iterdir())
             if not found:
-                raise DraftNotSealed("a version without any file cannot be published", where=str(self.place))
+                raise DraftNotSealedError("a version without any file cannot be published", where=str(self.place))
             for path in found:
                 checked_file_name(path.name)
                 if not path.is_file() or path.is_symlink():
-                    raise DraftNotSealed("a version holds plain files only", where=str(path), remedy="Remove it")
+                    raise DraftNotSealedError("a version holds plain files only", where=str(path), remedy="Remove it")
             self._files = tuple(_describe(path) for path in found)
         return self
 
@@ -176,7 +176,7 @@ class Draft:
     def files(self) -> tuple[FileRecord, ...]:
         """The files with sha256, size and rows; the draft must be sealed."""
         if self._files is None:
-            raise DraftNotSealed("the draft is not sealed", where=str(self.place), remedy="Call seal() first")
+            raise DraftNotSealedError("the draft is not sealed", where=str(self.place), remedy="Call seal() first")
         return self._files
 
     @property

@@ -11,43 +11,43 @@ class StorageError(AgristatError):
     """The root of errors about the store of record."""
 
 
-class StoreReadOnly(StorageError):
+class StoreReadOnlyError(StorageError):
     """The store refuses to be written to."""
 
 
-class StoreFull(StorageError):
+class StoreFullError(StorageError):
     """There is no room left, or a quota is reached."""
 
 
-class StoreUnavailable(StorageError):
+class StoreUnavailableError(StorageError):
     """The store cannot be reached, or its address is wrong."""
 
 
-class InvalidName(StorageError):
+class InvalidNameError(StorageError):
     """An asset, partition or file name could leave its place in the store, or would not survive every file system."""
 
 
-class NotMaterialised(StorageError):
+class NotMaterialisedError(StorageError):
     """There is no current version of an asset in a partition."""
 
 
-class NotApplicable(StorageError):
+class NotApplicableError(StorageError):
     """An asset does not exist for a region at all."""
 
 
-class FileNotInVersion(StorageError):
+class FileNotInVersionError(StorageError):
     """A version has no file of that name."""
 
 
-class DraftNotSealed(StorageError):
+class DraftNotSealedError(StorageError):
     """A draft's content hash is asked for before its files are complete, or a sealed draft is written to."""
 
 
-class DraftMismatch(StorageError):
+class DraftMismatchError(StorageError):
     """What is to be published is not the version that the step or the manifest speaks of."""
 
 
-class PublishFailed(StorageError):
+class PublishFailedError(StorageError):
     """What arrived in the store is not what was sent."""
 
 
@@ -67,18 +67,18 @@ def named_storage_error(error: BaseException, where: str) -> StorageError:
     """The named error for what a file system or object store raised while `where` was read or written."""
     number = error.errno if isinstance(error, OSError) else None
     if number in _READ_ONLY or (number is None and isinstance(error, PermissionError)):
-        return StoreReadOnly(
+        return StoreReadOnlyError(
             "the store refuses to be written to or read from",
             where=where,
             remedy="Mount it read-write or grant this user access, then run again; the current versions are untouched",
         )
     if number in _FULL:
-        return StoreFull(
+        return StoreFullError(
             "the store has no room left or its quota is reached",
             where=where,
             remedy="Free space or enlarge the quota, then run again; the current versions are untouched",
         )
-    return StoreUnavailable(
+    return StoreUnavailableError(
         f"the store cannot be used: {type(error).__name__}: {error}",
         where=where,
         remedy="Check the address, the mount and the network, then run again; the current versions are untouched",

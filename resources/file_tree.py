@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from agristat_platform.provenance import sha256_stream
-from resources.errors import InvalidName, StorageError, StoreUnavailable, named_storage_error
+from resources.errors import InvalidNameError, StorageError, StoreUnavailableError, named_storage_error
 from resources.layout import INCOMING
 
 try:
@@ -33,13 +33,13 @@ def open_tree(uri: str) -> FileTree:
 
     Raises
     ------
-    InvalidName
+    InvalidNameError
         The URI carries a user name or password: credentials come from the environment only.
-    StoreUnavailable
+    StoreUnavailableError
         The protocol is unknown or its package is not installed.
     """
     if "://" in uri and "@" in urlsplit(uri).netloc:
-        raise InvalidName(
+        raise InvalidNameError(
             "a store address must not carry a user name or password",
             remedy="Take them out; credentials come from the environment or the provider's standard chain",
         )
@@ -47,7 +47,7 @@ def open_tree(uri: str) -> FileTree:
         # listings must be fresh: other runs publish into the same place
         filesystem, root = url_to_fs(uri, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"the store's protocol cannot be used: {error}",
             where=uri,
             remedy="Install the package of that protocol (s3fs for s3://, gcsfs for gs://) or correct the address",

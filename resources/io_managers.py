@@ -14,7 +14,7 @@ from dagster._core.execution.context.system import StepExecutionContext
 
 from agristat_platform.catalogue import Partition
 from resources.draft import Draft
-from resources.errors import DraftMismatch, NotApplicable, NotMaterialised, StorageError
+from resources.errors import DraftMismatchError, NotApplicableError, NotMaterialisedError, StorageError
 from resources.layout import STEPS
 from resources.step_inputs import GraphInputs, ReadInput, StepInputs
 from resources.storage import StorageResource
@@ -55,7 +55,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
 
         Raises
         ------
-        DraftMismatch
+        DraftMismatchError
             The asset returned no draft, or one of another asset or partition.
         StorageError
             See `Store.publish`; the version current before is still current.
@@ -86,11 +86,11 @@ class VersionedIOManager(dg.ConfigurableIOManager):
 
         Raises
         ------
-        NotMaterialised
+        NotMaterialisedError
             A mapped partition was never materialised, or none is mapped, and the input is not optional.
-        NotApplicable
+        NotApplicableError
             The upstream asset does not exist for the region and the input does not say what it requires.
-        HashMismatch, StorageError
+        HashMismatchError, StorageError
             The store cannot vouch for the version.
         """
         if not context.has_asset_key:
@@ -103,7 +103,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
         if wanted and not applicable:
             if optional or REQUIRES in described:
                 return None
-            raise NotApplicable(
+            raise NotApplicableError(
                 f"{asset} does not exist for region {wanted[0].region}",
                 where=f"input {context.name!r}",
                 remedy='Give the input metadata {"requires": …} when the asset can do without it',
@@ -118,7 +118,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
     ) -> list[StoredVersion]:
         if not wanted and not optional:
             downstream = context.partition_key if context.has_partition_key else "this run"
-            raise NotMaterialised(
+            raise NotMaterialisedError(
                 f"no partition of {asset} belongs to {downstream}",
                 where=f"input {context.name!r}",
                 remedy='Give the input metadata {"optional": True} when the asset can do without it',
@@ -149,7 +149,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
 
     def _mapped_partitions(self, context: dg.InputContext, asset: str) -> list[Partition]:
         if not context.has_asset_partitions:
-            raise DraftMismatch(
+            raise DraftMismatchError(
                 f"{asset} has no partitions, and this store keeps assets by region and season",
                 where=f"input {context.name!r}",
                 remedy="Give the asset the region × season partitions, or another I/O manager",
@@ -159,14 +159,14 @@ class VersionedIOManager(dg.ConfigurableIOManager):
     def _checked_draft(self, context: dg.OutputContext, obj: Any) -> Draft:
         asset = _asset_name(context.asset_key)
         if not isinstance(obj, Draft):
-            raise DraftMismatch(
+            raise DraftMismatchError(
                 f"{asset} returned {type(obj).__name__}, not a draft of a version",
                 remedy="Return dg.MaterializeResult(value=draft, …) with a draft from Store.draft",
             )
         partition = Partition.from_key(str(context.asset_partition_key))
         stage = str(context.definition_metadata.get(STAGE) or context.asset_spec.group_name or "default")
         if (obj.asset, obj.partition, obj.stage) != (asset, partition, stage):
-            raise DraftMismatch(
+            raise DraftMismatchError(
                 f"the draft is of {obj.place} in stage {obj.stage!r}",
                 where=f"step of {asset} of {partition} in stage {stage!r}",
                 remedy="Open the draft with the step's own asset name, partition and stage",
@@ -205,7 +205,7 @@ def _graph_of(step: StepExecutionContext) -> str | None:
 
 def _asset_name(key: dg.AssetKey) -> str:
     if len(key.path) != 1:
-        raise DraftMismatch(
+        raise DraftMismatchError(
             f"asset key {key.to_user_string()!r} has several parts",
             remedy="Use one plain name: the stage comes from the asset's metadata",
         )

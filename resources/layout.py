@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agristat_platform.catalogue import Partition
 from agristat_platform.provenance import canonical_json, manifest_file_name
-from resources.errors import InvalidName, StorageError
+from resources.errors import InvalidNameError, StorageError
 
 POINTER = "current.json"
 INCOMING = ".incoming-"
@@ -65,11 +65,11 @@ def checked_name(name: str, what: str) -> str:
 
     Raises
     ------
-    InvalidName
+    InvalidNameError
         Empty, longer than 120 characters, starting with a dot, or with anything but letters A–Z, digits, `_`, `.`, `-`.
     """
     if not _NAME.fullmatch(name):
-        raise InvalidName(
+        raise InvalidNameError(
             f"{name!r} is no valid {what}",
             remedy="Use up to 120 letters, digits, '_', '-' and '.', starting with a letter or digit",
         )
@@ -79,7 +79,7 @@ def checked_name(name: str, what: str) -> str:
 def checked_file_name(name: str) -> str:
     """A valid name for a file of a version; the names the store itself uses are refused as well."""
     if name == POINTER or (name.startswith("manifest-") and name.endswith(".json")):
-        raise InvalidName(f"{name!r} is a name the store itself uses", remedy="Give the file another name")
+        raise InvalidNameError(f"{name!r} is a name the store itself uses", remedy="Give the file another name")
     return checked_name(name, "file name")
 
 
@@ -118,7 +118,7 @@ class Place:
     def version_directory(self, version: str) -> str:
         """`<directory>/version=<content hash>`."""
         if not _VERSION.fullmatch(version):
-            raise InvalidName(f"{version!r} is no version", remedy="A version is 64 hexadecimal digits")
+            raise InvalidNameError(f"{version!r} is no version", remedy="A version is 64 hexadecimal digits")
         return f"{self.directory}/version={version}"
 
 

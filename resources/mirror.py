@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agristat_platform.errors import AgristatError
 from agristat_platform.provenance import is_manifest_name, parse_manifest, sha256_bytes
-from resources.errors import PublishFailed, StorageError
+from resources.errors import PublishFailedError, StorageError
 from resources.file_tree import FileTree
 from resources.layout import MIRROR_PENDING, Place, hive_value, place_of_pending
 
@@ -154,7 +154,7 @@ class Mirror:
         self.target.put(path, lambda: self.source.open(path))
         if self.target.sha256(path) != sha256:
             self.target.remove(path)
-            raise PublishFailed(
+            raise PublishFailedError(
                 "a file did not arrive in the mirror as it is recorded in the store",
                 where=self.target.uri(path),
                 remedy="Verify the store; when the store is right, catch up the mirror again",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agristat_platform.provenance import FileRecord, Manifest
-from resources.errors import PublishFailed
+from resources.errors import PublishFailedError
 from resources.file_tree import FileTree, LocalTree
 from resources.layout import INCOMING, Place, Pointer, parse_pointer
 
@@ -33,7 +33,7 @@ def publish_into(tree: FileTree, place: Place, source: Path, manifest: Manifest)
 
     Raises
     ------
-    PublishFailed
+    PublishFailedError
         What arrived differs from what was sent.
     StorageError
         The store is read-only, full or unreachable; the pointer is as before.
@@ -107,7 +107,7 @@ def _send(tree: FileTree, source: Path, files: Sequence[FileRecord], directory: 
         tree.put(relative, lambda path=path: path.open("rb"))  # type: ignore[misc]
     differing = _differing(tree, directory, files)
     if differing:
-        raise PublishFailed(
+        raise PublishFailedError(
             f"{differing[0].name} did not arrive as it was sent",
             where=tree.uri(directory),
             remedy="Run again; when it happens twice, check the disk, the mount and the network",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agristat_platform.errors import AgristatError
 from agristat_platform.provenance import (
     Manifest,
-    ManifestInvalid,
+    ManifestInvalidError,
     Problem,
     is_manifest_name,
     parse_manifest,
@@ -132,7 +132,7 @@ def _verify_one_version(tree: FileTree, place: Place, version: str, report: Stor
             continue
         try:
             manifest = parse_manifest(data, where=path)
-        except ManifestInvalid as error:
+        except ManifestInvalidError as error:
             report.problems.append(Problem("manifest_invalid", path, "a valid manifest", error.what, _RESTORE))
             continue
         said = (manifest.stage, manifest.asset, manifest.partition, manifest.version)

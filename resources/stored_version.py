@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agristat_platform.catalogue import Partition
-from agristat_platform.provenance import FileRecord, HashMismatch, InputRecord, Manifest, sha256_file
-from resources.errors import FileNotInVersion, StoreUnavailable, named_storage_error
+from agristat_platform.provenance import FileRecord, HashMismatchError, InputRecord, Manifest, sha256_file
+from resources.errors import FileNotInVersionError, StoreUnavailableError, named_storage_error
 from resources.file_tree import FileTree, LocalTree
 from resources.layout import Place
 
@@ -97,16 +97,16 @@ class StoredVersion:
 
         Raises
         ------
-        FileNotInVersion
+        FileNotInVersionError
             The version has no such file; the message lists those it has.
-        HashMismatch
+        HashMismatchError
             The file's bytes are not the recorded ones: it was changed, cut short or removed.
         StorageError
             The store cannot be read.
         """
         record = self.manifest.file(name)
         if record is None:
-            raise FileNotInVersion(
+            raise FileNotInVersionError(
                 f"{self.place} has no file {name!r} in version {self.version[:16]}",
                 where=self.uri,
                 remedy=f"Its files are {', '.join(self.names)}",
@@ -164,7 +164,7 @@ class StoredVersion:
         if got == record.sha256:
             return
         found = "it is missing" if got is None else f"its sha256 is {got[:16]}…, recorded is {record.sha256[:16]}…"
-        raise HashMismatch(
+        raise HashMismatchError(
             f"{record.name} of {self.place} is not the file that was published: {found}",
             where=where,
             remedy=f"Restore it from the mirror, or materialise {self.asset} for {self.partition} again",
@@ -186,7 +186,7 @@ def _current_hash(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"a stored file cannot be read: {error}", where=str(path), remedy="Check the mount and its permissions"
         ) from error
     return _hashed[key]

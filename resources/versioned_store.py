@@ -11,9 +11,9 @@ from pathlib import Path
 
 from agristat_platform.catalogue import Partition
 from agristat_platform.errors import AgristatError
-from agristat_platform.provenance import HashMismatch, Manifest, is_manifest_name, parse_manifest, sha256_bytes
+from agristat_platform.provenance import HashMismatchError, Manifest, is_manifest_name, parse_manifest, sha256_bytes
 from resources.draft import DRAFT_PREFIX, Draft
-from resources.errors import DraftMismatch, NotMaterialised
+from resources.errors import DraftMismatchError, NotMaterialisedError
 from resources.file_tree import LocalTree, open_tree
 from resources.layout import MIRROR_PENDING, STEPS, Place, hive_value
 from resources.mirror import CatchUp, Mirror, MirrorParity, versions_of
@@ -51,7 +51,7 @@ class Store:
 
     Raises
     ------
-    StoreUnavailable, InvalidName
+    StoreUnavailableError, InvalidNameError
         See `file_tree.open_tree`. The base itself is only touched by the first read or write.
     """
 
@@ -67,9 +67,9 @@ class Store:
 
         Raises
         ------
-        InvalidName
+        InvalidNameError
             Asset, stage, region or season is no plain name.
-        StoreFull, StoreReadOnly
+        StoreFullError, StoreReadOnlyError
             The scratch directory cannot be written to.
         """
         return Draft(Place(stage, asset, partition), self.scratch / "drafts")
@@ -82,21 +82,23 @@ class Store:
 
         Raises
         ------
-        DraftMismatch
+        DraftMismatchError
             The manifest speaks of another asset, partition or content, or the asset lives in another stage.
-        PublishFailed
+        PublishFailedError
             What arrived is not what was sent.
         StorageError
             The store is read-only, full or away. In all cases the version current before is still current.
         """
         place = draft.place
         if (manifest.asset, manifest.stage, manifest.partition) != (place.asset, place.stage, place.partition):
-            raise DraftMismatch(f"the manifest speaks of {manifest.asset} of {manifest.partition}", where=str(place))
+            raise DraftMismatchError(
+                f"the manifest speaks of {manifest.asset} of {manifest.partition}", where=str(place)
+            )
         if manifest.files != draft.files:
-            raise DraftMismatch("the manifest lists other files than the draft holds", where=str(place))
+            raise DraftMismatchError("the manifest lists other files than the draft holds", where=str(place))
         elsewhere = self._stage_of(place.asset)
         if elsewhere not in (None, place.stage):
-            raise DraftMismatch(
+            raise DraftMismatchError(
                 f"{place.asset} already lives in stage {elsewhere!r}, not {place.stage!r}",
                 where=self.base_uri,
                 remedy="Keep an asset in one stage; move the old directory when the stage was renamed",
@@ -112,9 +114,9 @@ class Store:
 
         Raises
         ------
-        NotMaterialised
+        NotMaterialisedError
             There is none; the message says what to materialise.
-        HashMismatch
+        HashMismatchError
             The manifest's bytes are not the ones the pointer names.
         StorageError
             The pointer is damaged, or the store cannot be read.
@@ -123,7 +125,7 @@ class Store:
         place = Place(stage or "unknown", asset, partition)
         pointer = read_pointer(self.tree, place) if stage else None
         if pointer is None:
-            raise NotMaterialised(
+            raise NotMaterialisedError(
                 f"{asset} has never been materialised for {partition}",
                 where=self.base_uri,
                 remedy=f"Materialise {asset} for {partition} first: "
@@ -142,7 +144,7 @@ class Store:
             if entry.manifest.version == version:
                 place = Place(entry.manifest.stage, asset, partition)
                 return self._stored(place, entry.manifest, entry.manifest_sha256)
-        raise NotMaterialised(
+        raise NotMaterialisedError(
             f"{asset} of {partition} has no version {version[:16]}",
             where=self.base_uri,
             remedy="agristat store ls shows the versions there are",
@@ -252,7 +254,7 @@ class Store:
         relative = f"{place.version_directory(version)}/{manifest_name}"
         data = self.tree.read(relative)
         if data is None or sha256_bytes(data) != sha256:
-            raise HashMismatch(
+            raise HashMismatchError(
                 f"the manifest of {place} is {'missing' if data is None else 'not the one that was published'}",
                 where=self.tree.uri(relative),
                 remedy=f"Restore it from the mirror, or materialise {place.asset} for {place.partition} again",

@@ -89,7 +89,7 @@ class Warehouse:
         ------
         WarehouseError
             The store is not on a local path, or DuckDB cannot build the views; the file is as before.
-        HashMismatch
+        HashMismatchError
             A table is not the one that was published.
         """
         if not isinstance(store.tree, LocalTree):

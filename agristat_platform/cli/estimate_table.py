@@ -12,6 +12,19 @@ from agristat_platform.cli.platform import Platform
 from resources.storage import StoredVersion
 
 MISSING = "–"
+WHOLE = "all"
+PUBLISH = "publish"
+GROUND_ONLY = "expansion total"
+ESTIMATE_COLUMNS = (
+    ("estimate", None),
+    ("SE", None),
+    ("CV %", None),
+    ("95 % from", None),
+    ("to", None),
+    ("SE ground", "ground"),
+    ("RE", "ground"),
+    ("truth", "truth"),
+)
 
 
 def estimate_rows(stored: StoredVersion) -> list[dict[str, Any]]:
@@ -33,38 +46,64 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
     if not rows:
         console.print(f"{title}: no official estimate. {stored.manifest.parameters.get('reason', '')}")
         return
-    truth = _truth(platform, stored)
+    names = {crop.code: crop.name.get("en", crop.code) for crop in platform.catalogue.nomenclature(region.code).crops}
+    console.print(_table(title, rows, names, _truth(platform, stored), stored.simulated))
+    for sentence in _remarks(rows, names):
+        console.print(f"  {sentence}", soft_wrap=True)
+    if stored.manifest.parameters.get("reason"):
+        console.print(f"  {stored.manifest.parameters['reason']}", soft_wrap=True)
+    console.print(f"  version {stored.version[:12]}, run {stored.run_id[:8]}", style="dim")
+
+
+def _table(
+    title: str, rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float], simulated: bool
+) -> Table:
+    """One line a crop and domain: the assisted estimate, and the ground-only one it is compared with."""
+    domains = any(row["domain"] != WHOLE for row in rows)
+    ground = {(row["variable"], row["domain"]): row for row in rows if row["estimator"] == GROUND_ONLY}
     table = Table(
-        title=title + ("   [SIMULATED DATA]" if stored.simulated else ""),
+        title=f"{title}{', SIMULATED data' if simulated else ''}; areas in {rows[0].get('unit') or '?'}",
         title_justify="left",
-        title_style="bold",
         box=None,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    numeric = ["estimate", "SE", "CV %", "95 % from", "to", "RE", *(["true"] if truth else [])]
-    table.add_column("variable")
-    table.add_column("domain")
-    table.add_column("estimator")
-    for name in numeric:
-        table.add_column(name, justify="right")
-    table.add_column("unit")
-    table.add_column("flags")
+    for name, shown in (("crop", True), ("domain", domains)):
+        if shown:
+            table.add_column(name, no_wrap=True)
+    for name, shown in ESTIMATE_COLUMNS:
+        if shown is None or (shown == "ground" and ground) or (shown == "truth" and truth):
+            table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        cells = [
-            row["estimate"],
-            row["standard_error"],
-            None if row["cv"] is None else 100 * row["cv"],
-            row["ci_low"],
-            row["ci_high"],
+        if row["estimator"] == GROUND_ONLY:
+            continue
+        code = row["variable"].removeprefix("area:")
+        cells = [names.get(code, code), *([row["domain"]] if domains else [])]
+        cells += [_number(row[name]) for name in ("estimate", "standard_error")]
+        cells += [
+            _number(None if row["cv"] is None else 100 * row["cv"]),
+            _number(row["ci_low"]),
+            _number(row["ci_high"]),
         ]
-        shown = [_number(value) for value in cells] + [_number(row.get("relative_efficiency"), 2)]
+        alone = ground.get((row["variable"], row["domain"]))
+        if ground:
+            cells += [_number(alone["standard_error"] if alone else None), _number(row.get("relative_efficiency"))]
         if truth:
-            shown.append(_number(truth.get(row["variable"])))
-        table.add_row(
-            row["variable"], row["domain"] or "", row["estimator"], *shown, row.get("unit") or "", row["flags"] or ""
-        )
-    console.print(table)
-    console.print(f"version {stored.version[:12]}, run {stored.run_id[:8]}; {stored.uri}", style="dim", soft_wrap=True)
+            cells.append(_number(truth.get(code)))
+        table.add_row(*cells)
+    return table
+
+
+def _remarks(rows: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """Flags of the assisted estimates that say more than "publish"; equal ones together."""
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        if row["estimator"] != GROUND_ONLY:
+            code = row["variable"].removeprefix("area:")
+            for flag in filter(None, (row["flags"] or "").split("; ")):
+                if flag != PUBLISH:
+                    said.setdefault(flag, []).append(names.get(code, code))
+    return [f"{', '.join(dict.fromkeys(crops))}: {flag}" for flag, crops in said.items()]
 
 
 def _truth(platform: Platform, stored: StoredVersion) -> dict[str, float]:
@@ -76,5 +115,5 @@ def _truth(platform: Platform, stored: StoredVersion) -> dict[str, float]:
     return {row["crop_code"]: row["area_ha"] for row in totals.to_pylist()}
 
 
-def _number(value: float | None, digits: int = 1) -> str:
-    return MISSING if value is None else f"{value:,.{digits}f}"
+def _number(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.1f}"

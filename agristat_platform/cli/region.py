@@ -27,7 +27,15 @@ def list_regions() -> None:
         simulated = "yes" if row.simulated else "no"
         seasons = "\n".join(row.seasons)
         table.add_row(
-            row.code, row.name, simulated, seasons, row.crops, row.imagery, row.survey, f"{row.area_ha / 100:,.0f}", row.grid
+            row.code,
+            row.name,
+            simulated,
+            seasons,
+            row.crops,
+            row.imagery,
+            row.survey,
+            f"{row.area_ha / 100:,.0f}",
+            row.grid,
         )
     platform.console.print(table)
 

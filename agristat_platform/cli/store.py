@@ -26,7 +26,10 @@ def list_versions(
         table.add_column(name, justify="right" if name in ("files", "MB") else "left")
     wanted = {"asset": asset, "region": region, "season": season}
     current = {version.manifest_sha256 for version in platform.store.list()}
-    rows = [_row(version, past=version.manifest_sha256 not in current) for version in platform.store.list(all_versions=every)]
+    rows = [
+        _row(version, past=version.manifest_sha256 not in current)
+        for version in platform.store.list(all_versions=every)
+    ]
     rows = [row for row in rows if all(value in (None, row[name]) for name, value in wanted.items())]
     for row in rows:
         table.add_row(*row.values())

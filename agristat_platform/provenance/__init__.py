@@ -1,7 +1,7 @@
 """Manifests, hashes and their verification: how a published version is followed back to its origins."""
 
 from agristat_platform.provenance.environment import Environment, collect_environment
-from agristat_platform.provenance.errors import HashMismatch, ManifestInvalid, ProvenanceError
+from agristat_platform.provenance.errors import HashMismatchError, ManifestInvalidError, ProvenanceError
 from agristat_platform.provenance.hashing import canonical_json, content_hash, sha256_bytes, sha256_file, sha256_stream
 from agristat_platform.provenance.manifest import (
     MANIFEST_SCHEMA,
@@ -20,10 +20,10 @@ __all__ = [
     "Environment",
     "ExternalRecord",
     "FileRecord",
-    "HashMismatch",
+    "HashMismatchError",
     "InputRecord",
     "Manifest",
-    "ManifestInvalid",
+    "ManifestInvalidError",
     "Problem",
     "ProblemKind",
     "ProvenanceError",

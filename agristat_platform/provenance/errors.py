@@ -9,9 +9,9 @@ class ProvenanceError(AgristatError):
     """The root of errors about manifests and hashes."""
 
 
-class HashMismatch(ProvenanceError):
+class HashMismatchError(ProvenanceError):
     """A file's bytes are not the ones its manifest records."""
 
 
-class ManifestInvalid(ProvenanceError):
+class ManifestInvalidError(ProvenanceError):
     """A manifest is not readable, of another schema, or says something impossible."""

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from agristat_platform.catalogue import Partition
 from agristat_platform.provenance.environment import Environment
-from agristat_platform.provenance.errors import ManifestInvalid
+from agristat_platform.provenance.errors import ManifestInvalidError
 from agristat_platform.provenance.hashing import canonical_json, content_hash, sha256_bytes
 
 MANIFEST_SCHEMA: Literal["agristat-manifest/1"] = "agristat-manifest/1"
@@ -159,7 +159,7 @@ def parse_manifest(data: bytes, *, where: str) -> Manifest:
 
     Raises
     ------
-    ManifestInvalid
+    ManifestInvalidError
         The bytes are no manifest of this schema, or contradict themselves; names the first field concerned.
     """
     try:
@@ -167,7 +167,7 @@ def parse_manifest(data: bytes, *, where: str) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the manifest"
-        raise ManifestInvalid(
+        raise ManifestInvalidError(
             f"the manifest cannot be read: {field}: {first['msg']}",
             where=where,
             remedy="Restore the file from the mirror or from a backup; a manifest is never edited",

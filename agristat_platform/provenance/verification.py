@@ -11,7 +11,7 @@ from typing import Literal
 
 import fsspec
 
-from agristat_platform.provenance.errors import ManifestInvalid
+from agristat_platform.provenance.errors import ManifestInvalidError
 from agristat_platform.provenance.hashing import sha256_bytes, sha256_stream
 from agristat_platform.provenance.manifest import Manifest, is_manifest_name, parse_manifest
 
@@ -88,7 +88,7 @@ def verify_version(
         return [Problem("manifest_hash", manifest_path, expected, got, RESTORE)]
     try:
         manifest = parse_manifest(data, where=manifest_path)
-    except ManifestInvalid as error:
+    except ManifestInvalidError as error:
         return [Problem("manifest_invalid", manifest_path, "a valid manifest", error.what, RESTORE)]
     return _compare_files(filesystem, directory, manifest, on_bytes)
 

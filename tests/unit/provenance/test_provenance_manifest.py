@@ -19,7 +19,7 @@ from agristat_platform.provenance import (
     FileRecord,
     InputRecord,
     Manifest,
-    ManifestInvalid,
+    ManifestInvalidError,
     canonical_json,
     collect_environment,
     content_hash,
@@ -156,7 +156,7 @@ def test_times_are_kept_in_utc():
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"schema": "agristat-manifest/9"}', b"\xff"])
 def test_unreadable_manifest_names_place_field_and_remedy(data):
-    with pytest.raises(ManifestInvalid, match=r"cannot be read.*\(/nas/m\.json\)\. Restore the file"):
+    with pytest.raises(ManifestInvalidError, match=r"cannot be read.*\(/nas/m\.json\)\. Restore the file"):
         parse_manifest(data, where="/nas/m.json")
 
 

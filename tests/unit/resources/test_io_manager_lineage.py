@@ -9,8 +9,8 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob
 
 from agristat_platform.catalogue import Partition
-from agristat_platform.provenance import HashMismatch
-from resources.errors import DraftMismatch, NotApplicable, NotMaterialised
+from agristat_platform.provenance import HashMismatchError
+from resources.errors import DraftMismatchError, NotApplicableError, NotMaterialisedError
 from resources.io_managers import VersionedIOManager
 from resources.step_inputs import input_data_version
 from resources.storage import StorageResource
@@ -166,7 +166,7 @@ def test_asset_that_learns_from_its_own_homologous_season(instance, base):
 
 
 def test_missing_upstream_names_the_asset_to_materialise(instance, base):
-    with pytest.raises(NotMaterialised, match=r"Materialise labels for zz-valley\|2022-10 first"):
+    with pytest.raises(NotMaterialisedError, match=r"Materialise labels for zz-valley\|2022-10 first"):
         materialise(["maps"], key("2022-10"), instance, base)
 
 
@@ -182,7 +182,7 @@ def test_family_that_does_not_apply_is_no_silent_none(instance, base):
     def needs_labels(labels):
         raise AssertionError("must not run")
 
-    with pytest.raises(NotApplicable, match="labels does not exist for region us-iowa"):
+    with pytest.raises(NotApplicableError, match="labels does not exist for region us-iowa"):
         dg.materialize(
             [graph.labels, needs_labels],
             selection=["needs_labels"],
@@ -199,7 +199,7 @@ def test_tampered_input_is_refused_and_nothing_is_published(instance, base):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(HashMismatch, match=r"labels\.parquet of labels of zz-valley\|2022-10"):
+    with pytest.raises(HashMismatchError, match=r"labels\.parquet of labels of zz-valley\|2022-10"):
         materialise(["maps"], key("2022-10"), instance, base)
     assert not store.is_materialised("maps", partition)
     # materialising the damaged asset again heals it
@@ -219,7 +219,7 @@ def test_asset_that_returns_no_draft_or_the_wrong_one_is_refused(instance, base)
         return draft
 
     for asset, message in ((plain, "plain returned int"), (other, r"the draft is of other of zz-valley\|2023-04")):
-        with pytest.raises(DraftMismatch, match=message):
+        with pytest.raises(DraftMismatchError, match=message):
             dg.materialize([asset], partition_key=key("2022-10"), instance=instance, resources=graph.resources(base))
 
 

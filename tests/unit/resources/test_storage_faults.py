@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from agristat_platform.catalogue import Partition
-from resources.errors import StoreFull, StoreReadOnly, StoreUnavailable
+from resources.errors import StoreFullError, StoreReadOnlyError, StoreUnavailableError
 from resources.versioned_store import Store
 
 HERE = Partition("demo-valley", "2023-10")
@@ -66,7 +66,7 @@ def test_full_disk_is_one_clear_error_and_the_version_before_stays(tmp_path):
     with small_disk(nas):
         store = Store(str(nas), scratch_dir=tmp_path / "scratch")
         publish(store, 1)
-        with pytest.raises(StoreFull, match="no room left") as caught:
+        with pytest.raises(StoreFullError, match="no room left") as caught:
             publish(store, 2, megabytes=4)
         assert str(nas) in str(caught.value)
         assert "Free space" in str(caught.value)
@@ -81,7 +81,7 @@ def test_full_disk_is_one_clear_error_and_the_version_before_stays(tmp_path):
 def test_full_scratch_is_one_clear_error(tmp_path):
     with small_disk(tmp_path / "scratch", size="256k"):
         store = Store(str(tmp_path / "nas"), scratch_dir=tmp_path / "scratch")
-        with pytest.raises(StoreFull, match="no room left"):
+        with pytest.raises(StoreFullError, match="no room left"):
             open_draft(store, 1, megabytes=1)
         assert list((tmp_path / "scratch" / "drafts").iterdir()) == []
 
@@ -101,7 +101,7 @@ def test_read_only_nas_is_one_clear_error_and_stays_readable(tmp_path):
         store = Store(str(nas), scratch_dir=tmp_path / "scratch")
         publish(store, 1)
         remount(nas, "ro")
-        with pytest.raises(StoreReadOnly, match="refuses to be written to") as caught:
+        with pytest.raises(StoreReadOnlyError, match="refuses to be written to") as caught:
             publish(store, 2)
         assert str(nas) in str(caught.value)
         assert "Mount it read-write" in str(caught.value)
@@ -115,7 +115,7 @@ def test_read_only_nas_is_one_clear_error_and_stays_readable(tmp_path):
 def test_nas_that_is_not_mounted_is_named(tmp_path):
     (tmp_path / "nas").write_text("not a directory")
     store = Store(str(tmp_path / "nas"), scratch_dir=tmp_path / "scratch")
-    with pytest.raises(StoreUnavailable, match="cannot be used"):
+    with pytest.raises(StoreUnavailableError, match="cannot be used"):
         publish(store, 1)
 
 
@@ -130,7 +130,7 @@ def test_file_size_limit_of_the_process_is_named(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE // 2, MEGABYTE // 2))
         try:
             store.publish(draft, manifest)
-        except StoreFull:
+        except StoreFullError:
             return 7
         return 1
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from agristat_platform.catalogue import Partition
 from agristat_platform.geometry import geometry_crs
-from agristat_platform.provenance import HashMismatch, content_hash
+from agristat_platform.provenance import HashMismatchError, content_hash
 from resources.errors import (
-    DraftMismatch,
-    DraftNotSealed,
-    FileNotInVersion,
-    InvalidName,
-    NotMaterialised,
+    DraftMismatchError,
+    DraftNotSealedError,
+    FileNotInVersionError,
+    InvalidNameError,
+    NotMaterialisedError,
     StorageError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 from resources.layout import Place, checked_file_name
 from resources.versioned_store import Store
@@ -101,15 +101,15 @@ def test_old_versions_stay_readable(store):
     assert store.current("estimates", HERE).version == second.version
     assert store.version("estimates", HERE, first.version).table("totals").column("area").to_pylist() == [1.0]
     assert {version.version for version in store.list(all_versions=True)} == {first.version, second.version}
-    with pytest.raises(NotMaterialised, match="no version 0000"):
+    with pytest.raises(NotMaterialisedError, match="no version 0000"):
         store.version("estimates", HERE, "0" * 64)
 
 
 def test_missing_version_names_asset_partition_and_remedy(store):
     publish(store)
-    with pytest.raises(NotMaterialised, match=r"estimates has never been materialised for demo-valley\|2024-10"):
+    with pytest.raises(NotMaterialisedError, match=r"estimates has never been materialised for demo-valley\|2024-10"):
         store.current("estimates", NEXT)
-    with pytest.raises(NotMaterialised, match="agristat run demo-valley 2023-10 --select crop_maps"):
+    with pytest.raises(NotMaterialisedError, match="agristat run demo-valley 2023-10 --select crop_maps"):
         store.current("crop_maps", HERE)
     assert not store.is_materialised("crop_maps", HERE)
     assert store.is_materialised("estimates", HERE)
@@ -127,7 +127,7 @@ def test_list_is_the_table_of_contents(store):
 
 
 def test_unknown_file_lists_those_there_are(store):
-    with pytest.raises(FileNotInVersion, match=r"map\.tif, totals\.parquet"):
+    with pytest.raises(FileNotInVersionError, match=r"map\.tif, totals\.parquet"):
         publish(store).table("counts")
 
 
@@ -172,7 +172,7 @@ def test_damaged_file_is_refused_and_healed_by_publishing_again(local, damage):
         path.write_bytes(data[:-7])
     else:
         path.unlink()
-    with pytest.raises(HashMismatch, match=r"totals\.parquet of estimates of demo-valley\|2023-10.*materialise"):
+    with pytest.raises(HashMismatchError, match=r"totals\.parquet of estimates of demo-valley\|2023-10.*materialise"):
         local.current("estimates", HERE).table("totals")
     publish(local, run_id="run-2")
     assert local.current("estimates", HERE).table("totals").num_rows == 1
@@ -194,7 +194,7 @@ def test_damaged_manifest_or_pointer_is_refused(local):
     manifest = stored.tree.path(stored.place.version_directory(stored.version)) / stored.manifest.file_name
     original = manifest.read_text()
     manifest.write_text(original.replace("run-1", "run-2"))
-    with pytest.raises(HashMismatch, match="the manifest of estimates"):
+    with pytest.raises(HashMismatchError, match="the manifest of estimates"):
         local.current("estimates", HERE)
     manifest.write_text(original)
     local.tree.path(stored.place.pointer).write_text("{")
@@ -213,7 +213,7 @@ def test_remote_file_is_downloaded_once_and_a_damaged_copy_replaced(tmp_path):
     store.tree.filesystem.pipe_file(store.tree.full(relative), b"truncated")
     assert stored.table("totals").num_rows == 1  # the verified copy is still the recorded content
     path.unlink()
-    with pytest.raises(HashMismatch, match=r"totals\.parquet"):
+    with pytest.raises(HashMismatchError, match=r"totals\.parquet"):
         stored.table("totals")
 
 
@@ -232,19 +232,19 @@ def test_exception_in_a_draft_leaves_nothing(local, tmp_path):
 def test_sealed_draft_is_settled_and_an_unsealed_one_not_published(local):
     draft = local.draft("estimates", HERE, stage="statistics")
     draft.write_json("x", {"a": 1})
-    with pytest.raises(DraftNotSealed):
+    with pytest.raises(DraftNotSealedError):
         _ = draft.content_hash
     draft.seal()
-    with pytest.raises(DraftNotSealed, match="not written to again"):
+    with pytest.raises(DraftNotSealedError, match="not written to again"):
         draft.write_json("x", 1)
-    with pytest.raises(DraftNotSealed, match="not written to again"):
+    with pytest.raises(DraftNotSealedError, match="not written to again"):
         draft.path("y.json")
     assert draft.path("x.json").is_file()
-    with pytest.raises(DraftNotSealed, match="without any file"):
+    with pytest.raises(DraftNotSealedError, match="without any file"):
         local.draft("estimates", HERE, stage="statistics").seal()
     odd = local.draft("estimates", HERE, stage="statistics")
     os.symlink("/etc/hostname", odd.directory / "link")
-    with pytest.raises(DraftNotSealed, match="plain files only"):
+    with pytest.raises(DraftNotSealedError, match="plain files only"):
         odd.seal()
 
 
@@ -253,12 +253,12 @@ def test_manifest_of_something_else_is_refused(local):
         draft.write_json("x", 1)
     manifest = draft.manifest(run_id="r")
     for wrong, message in (({"season": "2024-10"}, "speaks of"), ({"files": ()}, "other files")):
-        with pytest.raises(DraftMismatch, match=message):
+        with pytest.raises(DraftMismatchError, match=message):
             local.publish(draft, manifest.model_copy(update=wrong))
     local.publish(draft, manifest)
     with local.draft("estimates", HERE, stage="mapping") as elsewhere:
         elsewhere.write_json("x", 1)
-    with pytest.raises(DraftMismatch, match="already lives in stage 'statistics'"):
+    with pytest.raises(DraftMismatchError, match="already lives in stage 'statistics'"):
         local.publish(elsewhere, elsewhere.manifest(run_id="r"))
 
 
@@ -275,7 +275,7 @@ def test_file_that_changes_after_sealing_is_not_published(local):
 def test_names_never_leave_their_directory(name):
     try:
         checked_file_name(name)
-    except InvalidName:
+    except InvalidNameError:
         return
     assert os.path.normpath(f"/base/{name}") == f"/base/{name}"
     assert not name.startswith(".")
@@ -287,17 +287,17 @@ def test_names_never_leave_their_directory(name):
 )
 def test_bad_names_are_named(local, name):
     draft = local.draft("estimates", HERE, stage="statistics")
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         draft.path(name)
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         Place("statistics", name if name not in ("current.json", "manifest-0.json") else "../..", HERE)
 
 
 def test_credentials_in_an_address_are_refused(tmp_path):
-    with pytest.raises(InvalidName, match="must not carry a user name") as caught:
+    with pytest.raises(InvalidNameError, match="must not carry a user name") as caught:
         Store("s3://me:hush@bucket/prefix", scratch_dir=tmp_path)
     assert "hush" not in str(caught.value)
-    with pytest.raises(StoreUnavailable, match="protocol cannot be used"):
+    with pytest.raises(StoreUnavailableError, match="protocol cannot be used"):
         Store("nosuch://bucket", scratch_dir=tmp_path)
 
 

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from agristat_platform.catalogue import Partition
-from agristat_platform.provenance import HashMismatch
+from agristat_platform.provenance import HashMismatchError
 from resources.errors import WarehouseError
 from resources.versioned_store import Store
 from resources.warehouse import Warehouse, WarehouseResource, spatial_extension
@@ -135,7 +135,7 @@ def test_damaged_table_is_refused_and_the_old_views_stay(store, warehouse):
     warehouse.refresh(store)
     path = stored.path("segments.parquet")
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(HashMismatch, match=r"segments\.parquet"):
+    with pytest.raises(HashMismatchError, match=r"segments\.parquet"):
         warehouse.refresh(store)
     assert warehouse.path.is_file()
 
