@@ -147,10 +147,13 @@ def parcel_reflectance(
     return Reflectance(mean.astype(np.float32), by_canopy.astype(np.float32), by_soil.astype(np.float32))
 
 
-def surface_temperature_k(state: CanopyState, air_c: float, moisture: float, sun: float) -> npt.NDArray[np.float32]:
+def surface_temperature_k(
+    parcels: SeasonParcels, state: CanopyState, air_c: float, moisture: float, sun: float
+) -> npt.NDArray[np.float32]:
     """Temperature at overpass: bare dry soil heats up, transpiring leaves don't. `sun`: sine of the sun's elevation."""
     excess = 24.0 * sun * (1.0 - 0.45 * moisture) - 1.0
-    leaves = np.clip(state.green + state.flowers, 0.0, 1.0)
+    built = np.array([profile.name == "built_up" for _, profile in parcels.classes])[parcels.crop]
+    leaves = np.where(built, 0.0, np.clip(state.green + state.flowers, 0.0, 1.0))
     return np.asarray(273.15 + air_c + 3.0 + excess * (1.0 - 0.85 * leaves), dtype=np.float32)
 
 

@@ -31,7 +31,7 @@ ST_SCALE, ST_OFFSET = 0.00341802, 149.0
 QA = {"fill": 1, "clear": 21824, "water": 21952, "dilated": 21826, "cloud": 22280, "shadow": 23888, "cirrus": 54596}
 _LOCAL_HOUR = 10.8
 _FACTOR = 3
-_PATH, _ROW = 203, 31
+_PATH, _ROW = 203, 31  # the frame over the demo valley; for another place it is only a name
 # asset key, file name, position among the simulated bands, centre wavelength in µm
 _BANDS = (("red", "SR_B4", 2, 0.65), ("nir08", "SR_B5", 3, 0.86), ("swir16", "SR_B6", 4, 1.61))
 
@@ -100,7 +100,7 @@ def _temperature(
 ) -> F32:
     """Surface temperature at 30 m: parcels' own with the soil's texture in it, and cold cloud tops over it."""
     canvas = scenes.canvases[0]
-    parcels = surface_temperature_k(state, air_c, moisture, sun)[:, None]
+    parcels = surface_temperature_k(scenes.parcels, state, air_c, moisture, sun)[:, None]
     texture = np.full_like(parcels, 0.5)
     ground = surface(
         scenes.numbers[0], canvas.canopy_texture, canvas.soil_texture, parcels, -texture, texture, POINT_SPREAD

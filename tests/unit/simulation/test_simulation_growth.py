@@ -115,8 +115,9 @@ def test_radar_sees_rain_on_bare_soil_more_than_under_a_canopy(season):
 
 def test_leaves_are_cooler_than_bare_soil(season):
     parcels, traits = season
-    kelvin = surface_temperature_k(canopy_state(parcels, traits, 235), 15.0, 0.2, 0.85)
+    kelvin = surface_temperature_k(parcels, canopy_state(parcels, traits, 235), 15.0, 0.2, 0.85)
     assert kelvin[_of(parcels, "maize")].mean() > kelvin[_of(parcels, "winter_wheat")].mean() + 5
+    assert kelvin[_of(parcels, "built_up")].mean() > kelvin[_of(parcels, "water")].mean() + 5
     assert 280 < kelvin.min() < kelvin.max() < 325
 
 
