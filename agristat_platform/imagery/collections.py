@@ -188,4 +188,9 @@ def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         table = collection_table(name)
         asked = (table.band(band) for band in dict.fromkeys(request.bands))
         bands[table.name] = tuple(band.name for band in asked if band.kind != "mask")
+        if not bands[table.name]:
+            raise UnknownBandError(
+                f"collection {name} has no band to composite, only a mask",
+                remedy=f"Add one of {', '.join(table.bands)}",
+            )
     return bands

@@ -35,6 +35,7 @@ from agristat_platform.imagery.signing import SasTokens
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
+BLOCK_CACHE_MIB = 256  # decoded blocks that GDAL keeps; its default is a share of the machine's memory
 
 
 class SceneReader:
@@ -55,7 +56,9 @@ class SceneReader:
         self._tokens = tokens or SasTokens()
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
-        self._environment = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3)
+        self._environment = rasterio.Env(
+            GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3, GDAL_CACHEMAX=BLOCK_CACHE_MIB
+        )
 
     def __enter__(self) -> SceneReader:
         self._environment.__enter__()

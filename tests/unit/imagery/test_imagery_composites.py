@@ -95,6 +95,22 @@ def test_two_zones_make_one_seamless_overpass(sentinel2, compose, grid):
     assert row["observations_mean"] == 1.0
 
 
+def test_where_tiles_overlap_the_grids_own_zone_decides(sentinel2, compose, request_bands):
+    """Cloud in the tile of zone 30 stays cloud although the other tile of the overpass calls it clear."""
+    cloud = np.full((48, 60), 4)
+    cloud[:20] = 9
+    cloud[40:] = 0
+    west = Affine(10, 0, 749_000, 0, -10, 4_611_900)
+    items = [
+        sentinel2("T29", red=2000, transform=west, shape=(300, 240), crs="EPSG:32629", **{"grid:code": "MGRS-29TQG"}),
+        sentinel2("T30", red=3000, scl=cloud, **{"grid:code": "MGRS-30TTM"}),
+    ]
+    values, _ = physical(compose(items, request_bands(sentinel_2_l2a=["B04", "SCL"])))  # a mask is no layer
+    assert np.isnan(values[:20]).all()
+    assert np.allclose(values[20:40], 0.2)
+    assert np.allclose(values[40:], 0.1)  # no data in the first tile: the second one's
+
+
 def ramp(lon, lat):
     return np.rint(3000 + 20_000 * (lon + 6.0) + 30_000 * (lat - 41.6))
 

@@ -17,6 +17,7 @@ from agristat_platform.imagery import (
     band_encoding,
     collection_table,
     processing_baseline,
+    requested_bands,
 )
 from agristat_platform.imagery.encoding import asset_of, epsg_of, tile_of
 
@@ -88,6 +89,13 @@ def test_unknown_band_and_collection_name_the_known_ones():
         S2.band("B4")
     with pytest.raises(UnknownCollectionError, match=r"sentinel-3.*sentinel-2-l2a"):
         collection_table("sentinel-3")
+
+
+def test_masks_are_never_composited(request_bands):
+    asked = request_bands(sentinel_2_l2a=["B04", "SCL", "B04"], landsat_c2_l2=["red", "qa_pixel"]).collections
+    assert requested_bands(asked) == {"sentinel-2-l2a": ("B04",), "landsat-c2-l2": ("red",)}
+    with pytest.raises(UnknownBandError, match="only a mask"):
+        requested_bands(request_bands(sentinel_2_l2a=["SCL"]).collections)
 
 
 def test_ground_range_radar_is_refused_unless_calibrated(make_item):

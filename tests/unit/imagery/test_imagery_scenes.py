@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 
@@ -136,6 +137,14 @@ def test_absent_file_is_called_missing(sentinel2, grid, aoi, red_only, tmp_path)
     item = sentinel2("gone")
     item.assets["SCL"].href = str(tmp_path / "none.tif")
     with pytest.raises(UnreadableSceneError, match="band SCL of scene gone is missing"):
+        assess_scenes([item], grid, aoi, red_only)
+
+
+def test_file_without_crs_is_refused(sentinel2, grid, aoi, red_only):
+    item = sentinel2("bare")
+    with rasterio.open(item.assets["SCL"].href, "w", driver="GTiff", width=9, height=9, count=1, dtype="uint8") as file:
+        file.write(np.full((9, 9), 4, np.uint8), 1)
+    with pytest.raises(UnreadableSceneError, match="SCL of scene bare has no coordinate reference system"):
         assess_scenes([item], grid, aoi, red_only)
 
 
