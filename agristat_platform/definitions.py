@@ -11,6 +11,7 @@ import dagster as dg
 
 from agristat_platform.catalogue import Settings, load_catalogue
 from assets import build_assets
+from assets.automation import warehouse_refresh
 from assets.families import families_not_of
 from resources.wiring import build_resources
 
@@ -44,6 +45,7 @@ def build_definitions(settings: Settings, **resource_overrides: Any) -> dg.Defin
                 "season", dg.AssetSelection.all(), description="Everything that applies to one region and season"
             )
         ],
+        sensors=[warehouse_refresh],
         # One process a run: start-up of a process per step costs more than these steps; a cluster gives the job another executor.
         executor=dg.in_process_executor,
     )

@@ -36,6 +36,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 blocking=True,
             ),
             check(
+                "map_accuracy",
+                "enough_unseen_ground",
+                f"At most {LARGEST_TAUGHT_SHARE:.0%} of the enumerated area was taught to the model",
+            ),
+            check(
                 "map_accuracy", "overall_accuracy", f"Design-based overall accuracy is at least {LEAST_ACCURACY:.0%}"
             ),
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -64,7 +64,7 @@ def picture(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{base64.b64encode(png).decode()})\n\n{caption}")
 
 
-def markdown_table(rows: list[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
     """Rows of equal keys as a Markdown table; floats to four significant digits, missing as a dash."""
     if not rows:
         return dg.MetadataValue.md("*no rows*")

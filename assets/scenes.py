@@ -60,7 +60,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         with storage.store.draft("scenes", partition, stage="imagery") as draft:
             draft.write_table("scenes", table)
             wanted = sorted(source.collections)
-            by_collection = [
+            by_collection: list[dict[str, Any]] = [
                 {
                     "collection": name,
                     "found": pc.sum(pc.equal(table["collection"], name)).as_py() or 0,

@@ -57,6 +57,8 @@ def _drawn(
 ) -> dg.MaterializeResult:
     """Build the frame, stratify, allocate, draw."""
     survey = region.survey
+    if survey.segment_side_m is None or survey.sample_size is None:  # the region file's own check sees to that
+        raise TypeError(f"an area frame without segment side or sample size: {survey!r}")
     frame = sampling.area_frame(region.aoi_projected(), survey.segment_side_m, crs=region.crs)
     raster, cultivated, basis = _stratification_raster(region, catalogue, archive, previous_crop_maps)
     frame = sampling.stratify(frame, sampling.cultivated_share(frame, raster, cultivated), survey.strata.bounds)

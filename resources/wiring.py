@@ -9,6 +9,7 @@ from resources.field_archive import FieldArchive
 from resources.imagery_catalogue import ImageryCatalogue
 from resources.io_managers import VersionedIOManager
 from resources.storage import StorageResource, Store
+from resources.warehouse import Warehouse, WarehouseResource
 
 
 def storage_of(settings: Settings) -> StorageResource:
@@ -23,6 +24,11 @@ def open_store(settings: Settings) -> Store:
     return storage_of(settings).store
 
 
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse, for commands that need no Dagster."""
+    return Warehouse(settings.warehouse_path)
+
+
 def build_resources(catalogue: Catalogue, not_applicable: dict[str, list[str]]) -> dict[str, Any]:
     """Every resource by its name; `not_applicable` names the assets that do not exist for a region."""
     settings = catalogue.settings
@@ -31,6 +37,7 @@ def build_resources(catalogue: Catalogue, not_applicable: dict[str, list[str]]) 
         "catalogue": catalogue,
         "storage": storage,
         "io_manager": VersionedIOManager(storage=storage, not_applicable=not_applicable),
+        "warehouse": WarehouseResource(path=str(settings.warehouse_path)),
         "imagery_catalogue": ImageryCatalogue.from_settings(settings),
         "field_archive": FieldArchive(settings),
     }

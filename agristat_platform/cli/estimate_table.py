@@ -68,11 +68,11 @@ def _table(
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for name, shown in (("crop", True), ("domain", domains)):
-        if shown:
-            table.add_column(name, no_wrap=True)
-    for name, shown in ESTIMATE_COLUMNS:
-        if shown is None or (shown == "ground" and ground) or (shown == "truth" and truth):
+    table.add_column("crop", no_wrap=True)
+    if domains:
+        table.add_column("domain", no_wrap=True)
+    for name, only_with in ESTIMATE_COLUMNS:
+        if only_with is None or (only_with == "ground" and ground) or (only_with == "truth" and truth):
             table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         if row["estimator"] == GROUND_ONLY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from agristat_platform.catalogue import Catalogue, Partition, Settings, load_cat
 from resources.storage import Store
 from resources.wiring import open_store
 
+LOG_WIDTH = 140
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -38,7 +40,9 @@ class Platform:
         ConfigurationError
             The configuration has problems, one line each.
         """
-        return cls(load_settings(os.environ.get("AGRISTAT_CONFIG", ROOT / "config")), Console(highlight=False))
+        # a log or a pipe has no width of its own: tables are written whole there
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+        return cls(load_settings(os.environ.get("AGRISTAT_CONFIG", ROOT / "config")), console)
 
     @cached_property
     def catalogue(self) -> Catalogue:

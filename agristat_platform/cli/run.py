@@ -17,6 +17,7 @@ from agristat_platform.operations.instance import open_instance
 from agristat_platform.operations.materialisation import materialise, select_assets
 from agristat_platform.operations.preparation import prepare_all
 from agristat_platform.operations.progress import Progress
+from resources.wiring import open_warehouse
 
 
 class Format(StrEnum):
@@ -45,7 +46,8 @@ def run(
         assets = select_assets(definitions, platform.catalogue, partition, select)
         with open_instance(platform.settings) as instance:
             run_id = materialise(definitions, partition, assets, instance=instance, progress=progress)
-    platform.console.print(f"{len(assets)} assets of {partition} materialised in run {run_id}")
+    open_warehouse(platform.settings).refresh(platform.store)
+    platform.console.print(f"{len(assets)} assets of {partition} materialised in run {run_id}", soft_wrap=True)
 
 
 def estimates(

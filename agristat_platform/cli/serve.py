@@ -17,6 +17,7 @@ from agristat_platform.operations.materialisation import materialise, select_ass
 from agristat_platform.operations.preparation import prepare_all, prepare_what_is_here
 from agristat_platform.operations.progress import Progress
 from agristat_platform.operations.serving import dagster_ui, require_free_port, wait_for_interrupt
+from resources.wiring import open_warehouse
 
 DEMO = "demo-valley"
 
@@ -39,6 +40,8 @@ def demo(
         with Progress(console).shown() as progress:
             prepare_all(platform.catalogue, [DEMO], progress)
             _materialise_all(platform, partitions, progress)
+            with progress.stage("DuckDB views over the current versions"):
+                open_warehouse(platform.settings).refresh(platform.store)
         for partition in partitions:
             console.print()
             print_estimates(platform, platform.store.current("official_estimates", partition))

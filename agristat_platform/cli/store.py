@@ -8,6 +8,7 @@ from rich.table import Table
 
 from agristat_platform.cli.platform import Platform
 from resources.storage import StoredVersion
+from resources.wiring import open_warehouse
 
 app = typer.Typer(help="The store of record: versions of every asset, never overwritten.", no_args_is_help=True)
 
@@ -22,8 +23,8 @@ def list_versions(
     """List versions with their size and the run that made them."""
     platform = Platform.load()
     table = Table(box=None, pad_edge=False)
-    for name in ("stage", "asset", "region", "season", "version", "published (UTC)", "files", "MB", "simulated", "run"):
-        table.add_column(name, justify="right" if name in ("files", "MB") else "left")
+    for name in ("asset", "region", "season", "version", "published (UTC)", "files", "MB", "", "run"):
+        table.add_column(name, justify="right" if name in ("files", "MB") else "left", no_wrap=True)
     wanted = {"asset": asset, "region": region, "season": season}
     current = {version.manifest_sha256 for version in platform.store.list()}
     rows = [
@@ -40,7 +41,6 @@ def list_versions(
 def _row(version: StoredVersion, *, past: bool) -> dict[str, str]:
     manifest = version.manifest
     return {
-        "stage": version.stage,
         "asset": version.asset,
         "region": version.partition.region,
         "season": version.partition.season,
@@ -48,7 +48,7 @@ def _row(version: StoredVersion, *, past: bool) -> dict[str, str]:
         "published": f"{manifest.created:%Y-%m-%d %H:%M}",
         "files": str(len(manifest.files)),
         "MB": f"{sum(file.bytes for file in manifest.files) / 1e6:.1f}",
-        "simulated": "yes" if version.simulated else "no",
+        "simulated": "simulated" if version.simulated else "",
         "run": version.run_id[:8],
     }
 
@@ -66,6 +66,14 @@ def verify() -> None:
     )
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def views() -> None:
+    """Rebuild the DuckDB views over the current versions (a running UI does it after every run)."""
+    platform = Platform.load()
+    names = open_warehouse(platform.settings).refresh(platform.store)
+    platform.console.print(f"{platform.settings.warehouse_path}: {', '.join(names)}", soft_wrap=True)
 
 
 @app.command()

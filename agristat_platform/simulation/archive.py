@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from agristat_platform.catalogue import CropNomenclature, Region, SimulationSettings, load_catalogue, load_settings
+from agristat_platform.simulation.appearance import seen_parcels
 from agristat_platform.simulation.canopy import parcel_traits
 from agristat_platform.simulation.cog import write_cog
 from agristat_platform.simulation.errors import NotSimulatedError
@@ -159,8 +160,9 @@ def _prepare_season(
     period = region.season(season)
     latitude = region.aoi_geometry().centroid.y
     weather = simulate_weather(settings.seed, period.start, latitude, settings.season_shift_days.get(season))
+    seen = seen_parcels(parcels, settings, season)
     scenes = SeasonScenes(
-        region, season, period, settings, landscape.extent, parcels, traits, weather, canvases, directory, progress
+        region, season, period, settings, landscape.extent, seen, traits, weather, canvases, directory, progress
     )
     write_sentinel2(scenes)
     write_sentinel1(scenes)
