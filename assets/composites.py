@@ -38,7 +38,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Masked medians per interval, band and collection: reflectance, linear backscatter, kelvin; missing stays missing."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         source = imagery_of(region)
         table = scenes.table("scenes")

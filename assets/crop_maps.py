@@ -38,7 +38,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Crop map with colour table and confidence. Its pixel counts are not an estimate of area: see official_estimates."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         model = classification.load_model(folder_of(crop_models, classification.MODEL_FILES))

@@ -64,7 +64,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         Last season's model, where there is one, is judged on this season's labels: how far recognition carries from one
         season to the next without new labels.
         """
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         training = _training_of(region)
         nomenclature = catalogue.nomenclature(region.code)

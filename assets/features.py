@@ -42,7 +42,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Optical bands and indices, radar and Landsat layers as statistics per segment; missing stays missing."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         with rasterio.open(segments.path("segments.tif")) as raster:
             labels = raster.read(1)

@@ -35,7 +35,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Crop, area and yield of every parcel inside the sampled units, as observed."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         observed = _observations(region, partition.season, survey_samples, field_archive)
         table = observed.field_data

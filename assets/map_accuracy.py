@@ -59,7 +59,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         Parcels the model was taught with are left out: the figures hold for the ground outside the training parcels, a
         domain of the same design.
         """
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         sample, observed = survey_samples.table("sample"), field_data.table("observations")

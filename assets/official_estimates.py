@@ -49,7 +49,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         The crop map assists the estimate through a regression estimator; it never replaces the sample. Without a probability
         sample there is no estimate, and the result says so.
         """
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         table, notes = _estimates(region, nomenclature, survey_samples, field_data, crop_maps)

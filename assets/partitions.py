@@ -42,12 +42,22 @@ def homologous_season(catalogue: Catalogue) -> dg.MultiPartitionMapping:
     )
 
 
-def partition_of(context: dg.AssetExecutionContext) -> Partition:
-    """The region and season this step works on."""
+def partition_of(context: dg.AssetExecutionContext, catalogue: Catalogue) -> Partition:
+    """The region and season this step works on.
+
+    Dagster offers every season of the calendar for every region; a region has only those of its own file.
+
+    Raises
+    ------
+    UnknownRegionError, UnknownSeasonError
+        The region has no such season.
+    """
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):
         raise TypeError(f"asset partitions are region × season, got {key!r}")
-    return Partition(region=key.keys_by_dimension[REGION], season=key.keys_by_dimension[SEASON])
+    partition = Partition(region=key.keys_by_dimension[REGION], season=key.keys_by_dimension[SEASON])
+    catalogue.region(partition.region).season(partition.season)
+    return partition
 
 
 def partition_key(partition: Partition) -> dg.MultiPartitionKey:

@@ -49,7 +49,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
 
         Cloud is measured over the area of interest from the scene's own mask; the scene's metadata speak of the whole tile.
         """
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         source = imagery_of(region)
         items = imagery_catalogue.search(region, partition.season)

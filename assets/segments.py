@@ -35,7 +35,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Shepherd segmentation (k-means seeds, clumps, elimination of small segments) of the clearest intervals."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         settings, grid = region.segmentation, region.grid()
         stacked = features.layer_image(

@@ -43,7 +43,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
 
         Strata follow the cultivated share of each unit: from the land-use map at first, from last season's crop map afterwards.
         """
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         make = {"area_frame": _drawn, "recorded": _recorded, "none": _none}[region.survey.kind]
         with storage.store.draft("survey_samples", partition, stage="survey") as draft:

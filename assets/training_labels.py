@@ -39,7 +39,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         storage: StorageResource,
     ) -> dg.MaterializeResult:
         """Labels as delivered, checked against the nomenclature; conflicting ones are set apart and counted."""
-        partition = partition_of(context)
+        partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         delivered = field_archive.training_labels(region, partition.season, nomenclature)

@@ -64,7 +64,7 @@ class FieldArchive:
             )
         if region.training.source == "simulation":
             path = self.settings.archive_dir / region.code / "training" / f"{season}.parquet"
-            self._require(path, f"agristat region prepare {region.code}")
+            self._require(path, f"run agristat region prepare {region.code}")
             return DeliveredLabels(
                 pq.read_table(path), None, "simulated windshield survey", (_record("training labels", path),)
             )
