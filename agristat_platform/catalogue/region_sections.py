@@ -233,6 +233,8 @@ class SimulationSettings(Section):
         Share of the land that is cultivated.
     merged_share, split_share:
         Share of parcels merged or split from one homologous season to the next.
+    irrigable_reach:
+        How far from the river land can be irrigated, as a share of the landscape's width.
     unlike_share:
         Share of the cultivated parcels that look like another crop (failed, weedy, mixed), drawn anew each season.
     clear_dates_share, partly_cloudy_dates_share:
@@ -257,6 +259,7 @@ class SimulationSettings(Section):
     cultivated_share: Annotated[float, Field(ge=0.1, le=0.95)] = 0.7
     merged_share: Annotated[float, Field(ge=0, le=0.2)] = 0.02
     split_share: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    irrigable_reach: Annotated[float, Field(ge=0, le=1)] = 0.09
     unlike_share: Share = 0.06
     clear_dates_share: Share = 0.45
     partly_cloudy_dates_share: Share = 0.25

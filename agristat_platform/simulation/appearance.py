@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import shapely
 
 from agristat_platform.catalogue import SimulationSettings
 from agristat_platform.simulation.rotation import SeasonParcels
@@ -16,7 +17,8 @@ from agristat_platform.simulation.seeding import generator
 
 
 def seen_parcels(parcels: SeasonParcels, settings: SimulationSettings, season: str) -> SeasonParcels:
-    """The season's parcels as sensors see them: a share `unlike_share` of the cultivated ones as another cultivated class.
+    """The season's parcels as sensors see them: a share `unlike_share` of the cultivated ones as another cultivated class,
+    small parcels more often than large ones.
 
     The class seen is drawn with the probabilities of the classes' own numbers of parcels, so the shares of what is seen stay
     close to those of what grows.
@@ -24,9 +26,12 @@ def seen_parcels(parcels: SeasonParcels, settings: SimulationSettings, season: s
     rng = generator(settings.seed, "unlike", season)
     cultivated = np.array([crop.cultivated for crop, _ in parcels.classes])
     fields = np.flatnonzero(cultivated[parcels.crop])
-    unlike = fields[rng.random(len(fields)) < settings.unlike_share]
-    if not len(unlike):
+    wanted = round(settings.unlike_share * len(fields))
+    if not wanted:
         return parcels
+    # small parcels are the mixed and neglected ones: chances fall with the area
+    chance = 1.0 / shapely.area(parcels.geometries[fields])
+    unlike = rng.choice(fields, size=wanted, replace=False, p=chance / chance.sum())
     seen = parcels.crop.copy()
     seen[unlike] = rng.choice(parcels.crop[fields], size=len(unlike))
     return replace(parcels, crop=seen)

@@ -89,8 +89,8 @@ def _next_crops(
     left, bottom, right, top = landscape.extent
     reach = min(right - left, top - bottom)
     moist = smooth_field_at(generator(settings.seed, "irrigable"), x, y, 0.1 * reach)
-    # a tenth of the land's width on either side of the river; a small landscape has its zones on a smaller scale too
-    irrigable = 1.0 / (1.0 + np.exp((water - reach * (0.09 + 0.05 * moist)) / (0.016 * reach)))
+    # some share of the land's width on either side of the river; a small landscape has its zones on a smaller scale too
+    irrigable = 1.0 / (1.0 + np.exp((water - reach * (settings.irrigable_reach + 0.05 * moist)) / (0.016 * reach)))
     for column, i in enumerate(choices):
         crop, profile = parcels.classes[i]
         share = (settings.crop_shares or {}).get(crop.code, 0.0 if settings.crop_shares else profile.share)
