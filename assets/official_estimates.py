@@ -109,10 +109,11 @@ def _estimates(
             where=f"config/regions/{region.code}.yaml",
             remedy="Give the region a training section",
         )
-    frame = survey_samples.table("frame")
+    frame, sample = survey_samples.table("frame"), survey_samples.table("sample")
+    sampling.check_sample(frame, sample)
     mapped = mapping.areas_by_unit(crop_maps.path("crop_map.tif"), frame.select(["unit_id", "geometry"]), nomenclature)
     table = estimation.crop_estimates(
-        survey_samples.table("sample"),
+        sample,
         survey_samples.table("strata"),
         field_data.table("observations"),
         mapped,

@@ -53,7 +53,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         region = catalogue.region(partition.region)
         source = imagery_of(region)
         items = imagery_catalogue.search(region, partition.season)
-        table = imagery.assess_scenes(items, region.grid(), region.aoi_projected(), source)
+        try:
+            table = imagery.assess_scenes(items, region.grid(), region.aoi_projected(), source)
+        except (imagery.AoiOutsideImageryError, imagery.NoScenesLeftError) as error:
+            # imagery knows collections, a person looks for the region and season
+            raise type(error)(error.what, where=f"{partition}, {error.where}", remedy=error.remedy) from error
         kept = table.filter(table["kept"])
         context.log.info("%d of %d scenes kept", kept.num_rows, table.num_rows)
 

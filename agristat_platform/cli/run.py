@@ -34,7 +34,7 @@ def run(
     select: str = typer.Option(
         None,
         "--select",
-        help='Assets to materialise, as Dagster selects them: "features+", "crop_maps". All by default.',
+        help='Assets to materialise, as Dagster selects them: "features+", "scenes,composites". All by default.',
     ),
 ) -> None:
     """Materialise one region and season through Dagster."""

@@ -23,7 +23,9 @@ POLL_SECONDS = 0.3
 def select_assets(
     definitions: dg.Definitions, catalogue: Catalogue, partition: Partition, selection: str | None
 ) -> list[dg.AssetKey]:
-    """Assets to materialise for a partition: those that apply to its region, narrowed by a Dagster selection such as "features+".
+    """Assets to materialise for a partition: those that apply to its region, narrowed by Dagster selections such as "features+".
+
+    Several selections are separated by commas.
 
     Raises
     ------
@@ -37,7 +39,9 @@ def select_assets(
         return ordered
     names = ", ".join(key.to_user_string() for key in graph.toposorted_asset_keys)
     try:
-        chosen = dg.AssetSelection.from_string(selection).resolve(graph)
+        chosen = set[dg.AssetKey]().union(
+            *(dg.AssetSelection.from_string(part.strip()).resolve(graph) for part in selection.split(","))
+        )
     except (dg.DagsterError, ValueError) as error:
         raise UnknownSelectionError(f"cannot select {selection!r}: {error}", remedy=f"Assets: {names}") from error
     keys = [key for key in ordered if key in chosen]
