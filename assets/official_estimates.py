@@ -11,8 +11,23 @@ from assets.errors import LayersMissingError
 from assets.families import asset_family, check
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
-from assets.presentation import markdown_table, table_metadata
+from assets.presentation import column_schema, markdown_table, table_metadata
 from resources.storage import StorageResource, StoredVersion
+
+GROUND_ONLY = "expansion total"
+READ_FIRST = [
+    "variable",
+    "domain",
+    "estimator",
+    "estimate",
+    "standard_error",
+    "cv",
+    "ci_low",
+    "ci_high",
+    "n",
+    "relative_efficiency",
+    "flags",
+]
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -53,7 +68,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         table, notes = _estimates(region, nomenclature, survey_samples, field_data, crop_maps)
-        published = table.filter(pc.not_equal(table["estimator"], "expansion")) if table.num_rows else table
+        published = table.filter(pc.not_equal(table["estimator"], GROUND_ONLY))
         sampled = region.survey.kind == "area_frame"
 
         with storage.store.draft("official_estimates", partition, stage="statistics") as draft:
@@ -69,8 +84,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "reason": notes,
                 },
                 metadata={
-                    **table_metadata(table, rows=40),
-                    "estimates": markdown_table(_shown(table)),
+                    "estimates": markdown_table(_shown(table, nomenclature)),
+                    **table_metadata(table.select(READ_FIRST), rows=60),
+                    "dagster/column_schema": column_schema(table.schema),
                     **({"notes": notes} if notes else {}),
                 },
                 checks=[
@@ -151,18 +167,32 @@ def _map_totals(mapped: pa.Table) -> dict[str, float]:
     return {row["crop_code"]: row["area_ha_sum"] for row in totals}
 
 
-def _shown(table: pa.Table) -> list[dict[str, object]]:
-    """The columns a reader looks at first."""
-    names = [
-        "variable",
-        "domain",
-        "estimator",
-        "estimate",
-        "standard_error",
-        "cv",
-        "ci_low",
-        "ci_high",
-        "relative_efficiency",
-        "flags",
+def _shown(table: pa.Table, nomenclature: CropNomenclature) -> list[dict[str, object]]:
+    """One line a crop and domain, rounded as a reader needs it: the assisted estimate and the ground-only standard error."""
+    names = {estimation.crop_variable(crop.code): crop.name.get("en", crop.code) for crop in nomenclature.crops}
+    ground = {
+        (row["variable"], row["domain"]): row["standard_error"]
+        for row in table.to_pylist()
+        if row["estimator"] == GROUND_ONLY
+    }
+    return [
+        {
+            "crop": names.get(row["variable"], row["variable"]),
+            "domain": row["domain"],
+            "estimate, ha": _rounded(row["estimate"]),
+            "SE": _rounded(row["standard_error"]),
+            "CV %": _rounded(row["cv"], 100),
+            "95 % from": _rounded(row["ci_low"]),
+            "to": _rounded(row["ci_high"]),
+            "SE, ground only": _rounded(ground.get((row["variable"], row["domain"]))),
+            "relative efficiency": _rounded(row["relative_efficiency"]),
+            "estimator": row["estimator"],
+            "flags": row["flags"],
+        }
+        for row in table.to_pylist()
+        if row["estimator"] != GROUND_ONLY
     ]
-    return table.select(names).to_pylist()
+
+
+def _rounded(value: float | None, factor: float = 1.0) -> float | None:
+    return None if value is None else round(value * factor, 1)

@@ -47,7 +47,10 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
         console.print(f"{title}: no official estimate. {stored.manifest.parameters.get('reason', '')}")
         return
     names = {crop.code: crop.name.get("en", crop.code) for crop in platform.catalogue.nomenclature(region.code).crops}
-    console.print(_table(title, rows, names, _truth(platform, stored), stored.simulated))
+    console.print(
+        f"{title}{', SIMULATED data' if stored.simulated else ''}; areas in {rows[0].get('unit') or '?'}", style="bold"
+    )
+    console.print(_table(rows, names, _truth(platform, stored)))
     for sentence in _remarks(rows, names):
         console.print(f"  {sentence}", soft_wrap=True)
     if stored.manifest.parameters.get("reason"):
@@ -55,15 +58,11 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
     console.print(f"  version {stored.version[:12]}, run {stored.run_id[:8]}", style="dim")
 
 
-def _table(
-    title: str, rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float], simulated: bool
-) -> Table:
+def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float]) -> Table:
     """One line a crop and domain: the assisted estimate, and the ground-only one it is compared with."""
     domains = any(row["domain"] != WHOLE for row in rows)
     ground = {(row["variable"], row["domain"]): row for row in rows if row["estimator"] == GROUND_ONLY}
     table = Table(
-        title=f"{title}{', SIMULATED data' if simulated else ''}; areas in {rows[0].get('unit') or '?'}",
-        title_justify="left",
         box=None,
         pad_edge=False,
         padding=(0, 1, 0, 0),
