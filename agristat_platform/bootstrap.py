@@ -40,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     except BootstrapError as error:
         print(f"agristat: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nagristat: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
     if arguments[0] == "test":
         return run_checks(python, arguments[1:])
     command = [str(python), "-m", "agristat_platform.cli", *arguments]
@@ -115,13 +118,29 @@ def _install(python: Path, extras: Sequence[str]) -> None:
     target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
     has_pip = subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
     pip = [str(python), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(python)]
-    command = [*pip, "install", "--disable-pip-version-check", "-q", "-c", str(ROOT / "constraints.txt"), "-e", target]
-    result = subprocess.run(command, check=False, cwd=ROOT)
-    if result.returncode != 0:
+    command = [*pip, "install", "--disable-pip-version-check", "-qq", "-c", str(ROOT / "constraints.txt"), "-e", target]
+    if _wait_for(subprocess.Popen(command, cwd=ROOT)) != 0:
         raise BootstrapError(
             "pip could not install the packages (its own message stands above). "
             "Check that the package index can be reached, then run the same command again"
         )
+
+
+def _wait_for(child: subprocess.Popen[bytes]) -> int:
+    """The exit status of a child; while it works the seconds go by on the terminal, or a line a minute in a log."""
+    started = time.monotonic()
+    on_terminal = sys.stdout.isatty()
+    while True:
+        try:
+            status = child.wait(timeout=1 if on_terminal else 60)
+        except subprocess.TimeoutExpired:
+            seconds = time.monotonic() - started
+            print(f"      {seconds:.0f} s", end="\r" if on_terminal else "\n", flush=True)
+            continue
+        except KeyboardInterrupt:
+            child.wait()
+            raise
+        return status
 
 
 def run_checks(python: Path, pytest_options: Sequence[str]) -> int:
