@@ -127,24 +127,24 @@ BAD_FILES = {
     ),
     "word for a boolean": ([("simulated: true", "simulated: yes")], ['simulated: got "yes"; allowed: true or false']),
     "one value for a list": (
-        [("bounds: [0.1, 0.5]", "bounds: 0.5")],
+        [("bounds: [0.3, 0.7, 0.95]", "bounds: 0.5")],
         ["survey.strata.bounds: got 0.5; allowed: a list"],
     ),
     "item of a list": (
-        [("bounds: [0.1, 0.5]", "bounds: [0.1, 1.5]")],
+        [("bounds: [0.3, 0.7, 0.95]", "bounds: [0.1, 1.5]")],
         ["survey.strata.bounds[2]: got 1.5; allowed: less than 1.0"],
     ),
     "bounds that do not rise": (
-        [("bounds: [0.1, 0.5]", "bounds: [0.5, 0.1]")],
+        [("bounds: [0.3, 0.7, 0.95]", "bounds: [0.5, 0.1]")],
         ["survey.strata: bounds [0.5, 0.1] do not rise"],
     ),
     "missing key": ([("crops: demo\n", "")], ["crops: is missing"]),
     "survey without its size": (
-        [("  sample_size: 80\n", "")],
+        [("  sample_size: 120\n", "")],
         ["survey: kind area_frame needs sample_size"],
     ),
     "crop that the nomenclature lacks": (
-        [("VET: vetch", "VTE: vetch"), ("survey:\n", "estimation: {crops: [WHE, BRA]}\nsurvey:\n")],
+        [("VET: vetch", "VTE: vetch"), ("  variance: g_weighted", "  crops: [WHE, BRA]")],
         [
             'estimation.crops: got "BRA"; allowed: WHE, BAR, RAP, VET, MAI, ALF, FAL, GRA, WOO, WAT, URB '
             '(did you mean "BAR"?)',
@@ -153,7 +153,7 @@ BAD_FILES = {
         ],
     ),
     "neither all nor a list": (
-        [("survey:\n", "estimation: {crops: WHE}\nsurvey:\n")],
+        [("  variance: g_weighted", "  crops: WHE")],
         ['estimation.crops: got "WHE"; give "all" or a list of crop codes'],
     ),
     "season that starts after its end": (

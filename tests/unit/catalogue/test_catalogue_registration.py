@@ -37,7 +37,7 @@ def test_a_new_region_is_copied_with_its_comments_and_loads(config_dir: Path, ne
 
 
 def test_a_registered_code_is_replaced_only_when_asked(config_dir: Path, edited: Edit) -> None:
-    changed = edited(("sample_size: 80", "sample_size: 90"))
+    changed = edited(("sample_size: 120", "sample_size: 90"))
     target = config_dir / "regions" / "demo-valley.yaml"
     before = target.read_bytes()
     with pytest.raises(RegionExistsError, match='"demo-valley" is registered already'):

@@ -70,7 +70,7 @@ def test_two_crops_on_a_segment_drop_it_unless_one_dominates():
 def test_each_other_reason_is_counted():
     table = labels(
         ("far", "WHE", shapely.Point(99, 99)),
-        ("thin", "WHE", shapely.box(0, 0, 4, 10)),
+        ("thin", "WHE", shapely.box(-6, 0, 4, 10)),
         ("bare", "WHE", shapely.Point(15, 5)),
         ("one", "MAI", shapely.Point(24, 5)),
         ("two", "MAI", shapely.Point(26, 5)),
@@ -79,6 +79,15 @@ def test_each_other_reason_is_counted():
     assert result.label_ids.tolist() == ["one"]
     reasons = dict(zip(result.dropped["label_id"].to_pylist(), result.dropped["reason"].to_pylist(), strict=True))
     assert reasons == {"far": "no_segment", "thin": "low_cover", "bare": "no_features", "two": "same_segment"}
+
+
+def test_a_label_wholly_inside_a_large_segment_teaches_it_unless_others_disagree():
+    inside = shapely.box(1, 1, 4, 4)
+    assert assemble(labels(("a", "WOO", inside), ("p", "MAI", shapely.Point(25, 5)))).label_ids.tolist() == ["a", "p"]
+    strict = assemble(labels(("a", "WOO", inside), ("p", "MAI", shapely.Point(25, 5))), min_inside=1.1)
+    assert strict.dropped_counts == {"low_cover": 1}
+    torn = labels(("a", "WOO", inside), ("b", "WHE", shapely.box(5, 5, 8, 8)), ("p", "MAI", shapely.Point(25, 5)))
+    assert assemble(torn).dropped_counts == {"conflicting_crops": 2}
 
 
 def test_samples_of_one_parcel_share_a_block_and_a_given_block_wins():
