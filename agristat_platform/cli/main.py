@@ -6,7 +6,6 @@ import sys
 import warnings
 
 import typer
-from dagster import BetaWarning
 from rich.console import Console
 
 from agristat_platform import __version__
@@ -49,10 +48,11 @@ def common(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it succeeded, 1 when it could not, 2 when it was called wrongly, 130 when it was interrupted."""
-    warnings.filterwarnings("ignore", category=BetaWarning)
+    # by its words: naming the category would load Dagster for every --help
+    warnings.filterwarnings("ignore", message=".*is currently in beta")
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        app(args=arguments)
+        app(args=arguments, prog_name="agristat")
     except AgristatError as error:
         errors.print(f"agristat: {error}")
         return 1

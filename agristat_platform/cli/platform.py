@@ -7,12 +7,14 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from agristat_platform.catalogue import Catalogue, Partition, Settings, load_catalogue, load_settings
-from resources.storage import Store
-from resources.wiring import open_store
+
+if TYPE_CHECKING:
+    from resources.storage import Store
 
 LOG_WIDTH = 140
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -52,6 +54,8 @@ class Platform:
     @cached_property
     def store(self) -> Store:
         """The store of record."""
+        from resources.wiring import open_store
+
         return open_store(self.settings)
 
     def partition(self, region: str, season: str) -> Partition:

@@ -10,10 +10,8 @@ from rich.table import Table
 
 from agristat_platform.catalogue import add_region, check_region_file, describe_region
 from agristat_platform.cli.platform import Platform
-from agristat_platform.operations.preparation import prepare
-from agristat_platform.operations.progress import Progress
 
-app = typer.Typer(help="Regions and seasons: what the platform works on.", no_args_is_help=True)
+app = typer.Typer(help="List, check, add and prepare regions.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -72,6 +70,9 @@ def add(
 @app.command("prepare")
 def prepare_region(region: str = typer.Argument(..., help="Code of the region.")) -> None:
     """Make the local imagery archive of a region: simulate it, or build a STAC catalogue over files."""
+    from agristat_platform.operations.preparation import prepare
+    from agristat_platform.operations.progress import Progress
+
     platform = Platform.load()
     with Progress(platform.console).shown() as progress:
         prepare(platform.catalogue, platform.catalogue.region(region), progress)

@@ -10,14 +10,8 @@ from enum import StrEnum
 
 import typer
 
-from agristat_platform.cli.estimate_table import estimate_rows, print_estimates
 from agristat_platform.cli.platform import Platform
-from agristat_platform.definitions import build_definitions
-from agristat_platform.operations.instance import open_instance
-from agristat_platform.operations.materialisation import materialise, select_assets
-from agristat_platform.operations.preparation import prepare_all
 from agristat_platform.operations.progress import Progress
-from resources.wiring import open_warehouse
 
 
 class Format(StrEnum):
@@ -37,13 +31,19 @@ def run(
         help='Assets to materialise, as Dagster selects them: "features+", "scenes,composites". All by default.',
     ),
 ) -> None:
-    """Materialise one region and season through Dagster."""
+    """Materialise a region and season by Dagster."""
+    from agristat_platform.definitions import build_definitions
+    from agristat_platform.operations.instance import open_instance
+    from agristat_platform.operations.materialisation import materialise, select_assets
+    from agristat_platform.operations.preparation import prepare_all
+    from resources.wiring import open_warehouse
+
     platform = Platform.load()
     partition = platform.partition(region, season)
     with Progress(platform.console).shown() as progress:
-        prepare_all(platform.catalogue, [partition.region], progress)
         definitions = build_definitions(platform.settings)
         assets = select_assets(definitions, platform.catalogue, partition, select)
+        prepare_all(platform.catalogue, [partition.region], progress)
         with open_instance(platform.settings) as instance:
             run_id = materialise(definitions, partition, assets, instance=instance, progress=progress)
     open_warehouse(platform.settings).refresh(platform.store)
@@ -55,7 +55,9 @@ def estimates(
     season: str = typer.Argument(..., help="Season as year and month of its start, such as 2024-10."),
     form: Format = typer.Option(Format.TABLE, "--format", help="table for reading; csv or json for other programs."),
 ) -> None:
-    """Print the official estimates of a region and season with their standard errors."""
+    """Print official estimates with standard errors."""
+    from agristat_platform.cli.estimate_table import estimate_rows, print_estimates
+
     platform = Platform.load()
     partition = platform.partition(region, season)
     stored = platform.store.current("official_estimates", partition)

@@ -9,15 +9,9 @@ from contextlib import ExitStack
 import typer
 
 from agristat_platform.catalogue import Partition
-from agristat_platform.cli.estimate_table import print_estimates
 from agristat_platform.cli.platform import Platform
-from agristat_platform.definitions import build_definitions
-from agristat_platform.operations.instance import open_instance, prepare_dagster_home
-from agristat_platform.operations.materialisation import materialise, select_assets
-from agristat_platform.operations.preparation import prepare_all, prepare_what_is_here
 from agristat_platform.operations.progress import Progress
 from agristat_platform.operations.serving import dagster_ui, require_free_port, wait_for_interrupt
-from resources.wiring import open_warehouse
 
 DEMO = "demo-valley"
 
@@ -27,7 +21,14 @@ def demo(
     port: int = typer.Option(None, help="Port of the UI; the configuration's (3000) by default."),
     host: str = typer.Option(None, help="Address of the UI; the configuration's (127.0.0.1) by default."),
 ) -> None:
-    """Run the simulated demo region through Dagster, both seasons, print the estimates beside the truth and serve the UI."""
+    """Run the simulated demo and serve the UI.
+
+    Both seasons go through Dagster from scenes to official estimates, which are printed beside the truth.
+    """
+    from agristat_platform.cli.estimate_table import print_estimates
+    from agristat_platform.operations.preparation import prepare_all
+    from resources.wiring import open_warehouse
+
     platform = Platform.load()
     console, started = platform.console, time.monotonic()
     host, port = host or platform.settings.webserver_host, port or platform.settings.webserver_port
@@ -54,6 +55,10 @@ def demo(
 
 def _materialise_all(platform: Platform, partitions: Sequence[Partition], progress: Progress) -> None:
     """Every asset of every partition, one partition a run, oldest season first."""
+    from agristat_platform.definitions import build_definitions
+    from agristat_platform.operations.instance import open_instance
+    from agristat_platform.operations.materialisation import materialise, select_assets
+
     definitions = build_definitions(platform.settings)
     with open_instance(platform.settings) as instance:
         for partition in partitions:
@@ -65,7 +70,12 @@ def up(
     port: int = typer.Option(None, help="Port of the UI; the configuration's (3000) by default."),
     host: str = typer.Option(None, help="Address of the UI; the configuration's (127.0.0.1) by default."),
 ) -> None:
-    """Serve the Dagster UI with its daemon, and the embedded scene catalogue, until Ctrl+C."""
+    """Serve the Dagster UI with its daemon.
+
+    Local regions are prepared first; it runs until Ctrl+C.
+    """
+    from agristat_platform.operations.preparation import prepare_what_is_here
+
     platform = Platform.load()
     host, port = host or platform.settings.webserver_host, port or platform.settings.webserver_port
     require_free_port(host, port)
@@ -86,5 +96,7 @@ def _serve(stack: ExitStack, platform: Platform, host: str, port: int) -> None:
 
 
 def home() -> None:
-    """Print DAGSTER_HOME of this installation, for running `dagster` by hand."""
+    """Print DAGSTER_HOME, for `dagster` by hand."""
+    from agristat_platform.operations.dagster_home import prepare_dagster_home
+
     print(prepare_dagster_home(Platform.load().settings))

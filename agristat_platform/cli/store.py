@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from agristat_platform.cli.platform import Platform
-from resources.storage import StoredVersion
-from resources.wiring import open_warehouse
 
-app = typer.Typer(help="The store of record: versions of every asset, never overwritten.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from resources.storage import StoredVersion
+
+app = typer.Typer(help="List and verify what was published.", no_args_is_help=True)
 
 
 @app.command("ls")
@@ -71,6 +74,8 @@ def verify() -> None:
 @app.command()
 def views() -> None:
     """Rebuild the DuckDB views over the current versions (a running UI does it after every run)."""
+    from resources.wiring import open_warehouse
+
     platform = Platform.load()
     names = open_warehouse(platform.settings).refresh(platform.store)
     platform.console.print(f"{platform.settings.warehouse_path}: {', '.join(names)}", soft_wrap=True)

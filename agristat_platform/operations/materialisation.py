@@ -43,7 +43,9 @@ def select_assets(
             *(dg.AssetSelection.from_string(part.strip()).resolve(graph) for part in selection.split(","))
         )
     except (dg.DagsterError, ValueError) as error:
-        raise UnknownSelectionError(f"cannot select {selection!r}: {error}", remedy=f"Assets: {names}") from error
+        # Dagster's first line says what is wrong, the others speak to a developer
+        said = str(error).partition("\n")[0].partition(". ")[0]
+        raise UnknownSelectionError(f"cannot select {selection!r}: {said}", remedy=f"Assets: {names}") from error
     keys = [key for key in ordered if key in chosen]
     if not keys:
         raise UnknownSelectionError(

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agristat_platform.catalogue import Settings
+from agristat_platform.operations.dagster_home import ROOT, prepare_dagster_home
 from agristat_platform.operations.errors import PortInUseError, ServerDidNotStartError
-from agristat_platform.operations.instance import ROOT, prepare_dagster_home
 
 START_SECONDS = 120
 STOP_SECONDS = 20
