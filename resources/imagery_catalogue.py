@@ -56,18 +56,21 @@ class ImageryCatalogue(dg.ConfigurableResource):
         answers = []
         for catalogue, names in collections.items():
             with self.opened(catalogue, region) as url:
-                answers.append(
-                    search_catalogue(
-                        url,
-                        names,
-                        region.aoi_geometry(),
-                        dates.start,
-                        dates.end,
-                        page_size=self.page_size,
-                        timeout_s=(self.connect_timeout_s, self.read_timeout_s),
-                        retries=self.retries,
-                    )
+                answer = search_catalogue(
+                    url,
+                    names,
+                    region.aoi_geometry(),
+                    dates.start,
+                    dates.end,
+                    page_size=self.page_size,
+                    timeout_s=(self.connect_timeout_s, self.read_timeout_s),
+                    retries=self.retries,
                 )
+            if self.endpoints[catalogue] == EMBEDDED:
+                # its address changes with every search and must not make a scene look like another one
+                for item in answer.items:
+                    item.clear_links()
+            answers.append(answer)
         return answers
 
     @contextmanager
