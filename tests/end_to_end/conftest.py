@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from rich.console import Console
 
 from agristat_platform import simulation
 from agristat_platform.catalogue import Catalogue, Partition, Region, Settings, load_catalogue, load_settings
+from agristat_platform.cli import main
 from agristat_platform.definitions import build_definitions
 from agristat_platform.operations.instance import open_instance
 from agristat_platform.operations.materialisation import materialise, select_assets
@@ -89,6 +92,16 @@ class Installation:
             timeout=300,
             check=False,
         )
+
+    def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The same in this process, which has imported everything already."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setenv("DAGSTER_HOME", "")  # put back afterwards
+            for name, value in {**self.environment, **environment}.items():
+                patch.setenv(name, value)
+            status = main([*arguments])
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
     @property
     def environment(self) -> dict[str, str]:
