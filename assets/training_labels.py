@@ -1,6 +1,7 @@
 """training_labels: labelled places to learn from. Never units of the probability sample: these have the role "estimate"."""
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from agristat_platform import classification
@@ -45,10 +46,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         delivered = field_archive.training_labels(region, partition.season, nomenclature)
         checked = classification.validate_labels(delivered.labels, nomenclature)
         labels = checked.labels
+        dropped = (
+            checked.dropped if delivered.dropped is None else pa.concat_tables([delivered.dropped, checked.dropped])
+        )
 
         with storage.store.draft("training_labels", partition, stage="classification") as draft:
             draft.write_table("labels", labels)
-            draft.write_table("dropped", checked.dropped)
+            draft.write_table("dropped", dropped)
             if delivered.series is not None:
                 draft.write_table("series", delivered.series)
             counts = {row["values"]: row["counts"] for row in pc.value_counts(labels["crop_code"]).to_pylist()}
@@ -61,7 +65,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 metadata={
                     **table_metadata(labels),
                     "support": markdown_table([{"crop": code, "labels": count} for code, count in support.items()]),
-                    "dropped": checked.dropped.num_rows,
+                    "dropped": markdown_table(_by_reason(dropped)),
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "labels.parquet", classification.LABELS_SCHEMA),
@@ -75,3 +79,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             )
 
     return training_labels
+
+
+def _by_reason(dropped: pa.Table) -> list[dict[str, object]]:
+    """How many labels were set apart for which reason."""
+    counted = dropped.group_by("reason").aggregate([("label_id", "count")]).sort_by("reason")
+    return [{"reason": row["reason"], "labels": row["label_id_count"]} for row in counted.to_pylist()]

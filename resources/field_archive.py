@@ -13,19 +13,20 @@ import pyarrow.parquet as pq
 
 from agristat_platform import imagery, sampling, simulation
 from agristat_platform.catalogue import CropNomenclature, Region, Settings
-from agristat_platform.classification import LABELS_SCHEMA
+from agristat_platform.classification import LABELS_SCHEMA, read_vector_labels
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
 
 
 @dataclass(frozen=True)
 class DeliveredLabels:
-    """Labels as they came, with their own feature columns where they brought some."""
+    """Labels as they came, with their own feature columns where they brought some; `dropped`: rows that name no known crop."""
 
     labels: pa.Table
     series: pa.Table | None
     source: str
     external: tuple[ExternalRecord, ...]
+    dropped: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class FieldArchive:
 
     def _labels_from_file(self, region: Region, path: Path, nomenclature: CropNomenclature) -> DeliveredLabels:
         record = (_record("training labels", path),)
+        column = region.training.label_column if region.training else None
+        if column is not None:
+            read = read_vector_labels(path, nomenclature, region.crs, column=column)
+            return DeliveredLabels(read.labels, None, "delivered vector file", record, read.dropped)
         if {"step", "sample_id"} <= set(pq.read_schema(path).names):
             found = imagery.read_labelled_series(path, nomenclature, region.crs)
             return DeliveredLabels(found.labels, found.series, "labelled series", record)

@@ -101,6 +101,9 @@ class TrainingSettings(Section):
         `simulation`: from the simulated landscape; `file`: from `file`.
     file:
         Path; `{real_data}` and `{config}` stand for those folders of the settings.
+    label_column:
+        Column of a vector file (GeoPackage, Shapefile, GeoJSON) with the crop's name or code; names are matched with the
+        nomenclature's codes and `labels`.
     labels:
         How many labels to take; None: all.
     block_size_m:
@@ -111,6 +114,7 @@ class TrainingSettings(Section):
 
     source: Literal["simulation", "file"]
     file: str | None = None
+    label_column: str | None = None
     labels: Annotated[int, Field(ge=1)] | None = None
     seed: Seed = 1
     block_size_m: Positive = 1000.0

@@ -33,6 +33,7 @@ from agristat_platform.classification.errors import (
 from agristat_platform.classification.figures import confusion_png
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.folds import blocked_folds, spatial_blocks
+from agristat_platform.classification.label_files import read_vector_labels
 from agristat_platform.classification.labels import (
     CLASS_SUPPORT_SCHEMA,
     DROPPED_SCHEMA,
@@ -104,6 +105,7 @@ __all__ = [
     "label_table",
     "leakage",
     "load_model",
+    "read_vector_labels",
     "save_model",
     "spatial_blocks",
     "training_set_from_series",
