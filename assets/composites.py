@@ -52,6 +52,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             quicklook = imagery.quicklook(draft.directory, made.layers)
             draft.write_bytes("quicklook.png", quicklook)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={

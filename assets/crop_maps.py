@@ -55,6 +55,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_bytes("quicklook.png", png)
             share = 1.0 - classified["crop_code"].null_count / max(1, classified.num_rows)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={"nomenclature": region.crops, "segments": classified.num_rows},

@@ -96,6 +96,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             png = classification.confusion_png(validation.confusion, nomenclature, simulated=region.simulated)
             draft.write_bytes("confusion.png", png)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={

@@ -9,3 +9,7 @@ class FamilyDoesNotApplyError(AgristatError):
 
 class LayersMissingError(AgristatError):
     """A layer that a later stage needs is not among the composites."""
+
+
+class BlockingCheckFailedError(AgristatError):
+    """A result failed a check without which it must not be published."""

@@ -58,6 +58,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             described = set(dictionary["name"].to_pylist())
             undescribed = [name for name in columns if name not in described]
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={"layers": layers.num_rows, "columns": len(columns)},

@@ -52,6 +52,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         with storage.store.draft("field_data", partition, stage="survey") as draft:
             draft.write_table("observations", table, crs=None if region.imagery is None else region.crs)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={"source": observed.source},

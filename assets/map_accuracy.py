@@ -80,6 +80,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_table("accuracy", result.table)
             draft.write_table("confusion", result.confusion)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={"validated_parts": unseen.num_rows, "left_out": observed.num_rows - unseen.num_rows},

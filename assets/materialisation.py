@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from agristat_platform.catalogue import ImagerySource, Region
 from agristat_platform.provenance import ExternalRecord
-from assets.errors import FamilyDoesNotApplyError
+from assets.errors import BlockingCheckFailedError, FamilyDoesNotApplyError
 from resources.storage import Draft
 
 SIMULATED = "SIMULATED data: no figure here describes a real place"
@@ -57,6 +57,7 @@ def imagery_of(region: Region) -> ImagerySource:
 
 
 def materialised(
+    context: dg.AssetExecutionContext,
     draft: Draft,
     *,
     region: Region,
@@ -68,8 +69,16 @@ def materialised(
 ) -> dg.MaterializeResult:
     """Seal the draft and hand it to the I/O manager, with its content hash as Dagster's data version.
 
-    Simulated regions are labelled as such in the metadata and in the manifest.
+    Simulated regions are labelled as such in the metadata and in the manifest. A version that fails a blocking check is
+    never published: the check is recorded as failed, the step fails, and what was current stays current.
+
+    Raises
+    ------
+    BlockingCheckFailedError
+        Names the checks and what they found.
     """
+    results = list(checks)
+    _refuse_when_blocked(context, results)
     draft.describe(parameters=parameters, seeds=seeds, simulated=region.simulated)
     draft.external.extend(external)
     draft.seal()
@@ -78,5 +87,33 @@ def materialised(
         value=draft,
         data_version=dg.DataVersion(draft.content_hash),
         metadata={**label, **metadata},
-        check_results=list(checks),
+        check_results=results,
+    )
+
+
+def _refuse_when_blocked(context: dg.AssetExecutionContext, results: Sequence[dg.AssetCheckResult]) -> None:
+    blocking = {spec.name for spec in context.assets_def.check_specs if spec.blocking}
+    failed = [
+        result
+        for result in results
+        if not result.passed and result.severity is dg.AssetCheckSeverity.ERROR and result.check_name in blocking
+    ]
+    if not failed:
+        return
+    for result in results:
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=context.asset_key,
+                check_name=str(result.check_name),
+                passed=result.passed,
+                metadata=dict(result.metadata),
+                severity=result.severity,
+                description=result.description,
+            )
+        )
+    raise BlockingCheckFailedError(
+        f"{context.asset_key.to_user_string()} was not published: "
+        + "; ".join(f"{result.check_name}: {result.description or 'failed'}" for result in failed),
+        where=str(context.partition_key),
+        remedy="The version before stays current. Mend what the check names and materialise again",
     )

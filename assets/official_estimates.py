@@ -74,6 +74,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         with storage.store.draft("official_estimates", partition, stage="statistics") as draft:
             draft.write_table("estimates", table)
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={

@@ -77,6 +77,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             )
             dropped = table.filter(pc.invert(table["kept"])).select(["scene_id", "reason"]).to_pylist()
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={

@@ -59,6 +59,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_bytes("quicklook.png", png)
             labelled = int((result.labels > 0).sum())
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={

@@ -47,13 +47,18 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         region = catalogue.region(partition.region)
         make = {"area_frame": _drawn, "recorded": _recorded, "none": _none}[region.survey.kind]
         with storage.store.draft("survey_samples", partition, stage="survey") as draft:
-            return make(draft, region, catalogue, field_archive, previous_crop_maps)
+            return make(context, draft, region, catalogue, field_archive, previous_crop_maps)
 
     return survey_samples
 
 
 def _drawn(
-    draft: Draft, region: Region, catalogue: Catalogue, archive: FieldArchive, previous_crop_maps: StoredVersion | None
+    context: dg.AssetExecutionContext,
+    draft: Draft,
+    region: Region,
+    catalogue: Catalogue,
+    archive: FieldArchive,
+    previous_crop_maps: StoredVersion | None,
 ) -> dg.MaterializeResult:
     """Build the frame, stratify, allocate, draw."""
     survey = region.survey
@@ -76,6 +81,7 @@ def _drawn(
     draft.write_table("strata", strata)
     draft.write_table("sample", sample)
     return materialised(
+        context,
         draft,
         region=region,
         parameters={
@@ -135,7 +141,12 @@ def _draw_seed(seed: int, partition: Partition) -> int:
 
 
 def _recorded(
-    draft: Draft, region: Region, catalogue: Catalogue, archive: FieldArchive, previous_crop_maps: StoredVersion | None
+    context: dg.AssetExecutionContext,
+    draft: Draft,
+    region: Region,
+    catalogue: Catalogue,
+    archive: FieldArchive,
+    previous_crop_maps: StoredVersion | None,
 ) -> dg.MaterializeResult:
     """A sample that others drew: its units, domains and auxiliary data as handed down."""
     survey, source = archive.recorded_survey(region)
@@ -146,6 +157,7 @@ def _recorded(
     known = set(survey.strata["stratum"].to_pylist())
     strays = [row["unit_id"] for row in survey.sample.to_pylist() if row["stratum"] not in known]
     return materialised(
+        context,
         draft,
         region=region,
         parameters={"kind": "recorded", "name": survey.name, "source": survey.source, "notes": list(survey.notes)},
@@ -174,13 +186,19 @@ def _recorded(
 
 
 def _none(
-    draft: Draft, region: Region, catalogue: Catalogue, archive: FieldArchive, previous_crop_maps: StoredVersion | None
+    context: dg.AssetExecutionContext,
+    draft: Draft,
+    region: Region,
+    catalogue: Catalogue,
+    archive: FieldArchive,
+    previous_crop_maps: StoredVersion | None,
 ) -> dg.MaterializeResult:
     """No probability sample: empty tables and the reason, so that whatever comes after can say so."""
     draft.write_table("sample", sampling.SAMPLE_SCHEMA.empty_table())
     draft.write_table("strata", sampling.STRATA_SCHEMA.empty_table())
     reason = region.survey.reason or ""
     return materialised(
+        context,
         draft,
         region=region,
         parameters={"kind": "none", "reason": reason},

@@ -58,6 +58,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             counts = {row["values"]: row["counts"] for row in pc.value_counts(labels["crop_code"]).to_pylist()}
             support = {crop.code: counts.get(crop.code, 0) for crop in nomenclature.crops}
             return materialised(
+                context,
                 draft,
                 region=region,
                 parameters={"source": delivered.source, "nomenclature": region.crops},
