@@ -26,6 +26,7 @@ UNIT_AREAS_SCHEMA = pa.schema(
 )
 
 _TILE = 1024
+_SLIVER = 1e-6  # of a pixel: parts smaller than this are rounding left by an earlier overlay
 
 
 def areas_by_unit(crop_map_path: Path | str, units: pa.Table, nomenclature: CropNomenclature) -> pa.Table:
@@ -103,6 +104,8 @@ def cover_shares(polygon: shapely.Geometry, transform: Affine, height: int, widt
         North-up affine of pixel (0, 0), in the polygon's CRS.
     """
     shares = np.zeros((height, width))
+    pixel = abs(transform.a * transform.e)
+    polygon = _without_slivers(polygon, _SLIVER * pixel)
     shapely.prepare(polygon)
     size = 1 << max(height - 1, width - 1, 0).bit_length()
     rows, cols = np.array([0]), np.array([0])
@@ -115,7 +118,8 @@ def cover_shares(polygon: shapely.Geometry, transform: Affine, height: int, widt
             shares[row : row + size, col : col + size] = 1.0
         rows, cols, boxes = rows[~inside], cols[~inside], boxes[~inside]
         if size == 1:
-            shares[rows, cols] = shapely.area(shapely.intersection(polygon, boxes)) / abs(transform.a * transform.e)
+            clipped = np.minimum(shapely.area(shapely.intersection(polygon, boxes)), polygon.area)
+            shares[rows, cols] = clipped / pixel
             break
         size //= 2
         rows = np.concatenate([rows, rows, rows + size, rows + size])
@@ -123,6 +127,16 @@ def cover_shares(polygon: shapely.Geometry, transform: Affine, height: int, widt
         within = (rows < height) & (cols < width)
         rows, cols = rows[within], cols[within]
     return shares
+
+
+def _without_slivers(polygon: shapely.Geometry, least_area: float) -> shapely.Geometry:
+    """The parts that have an area; all of them where none has.
+
+    A part of no width (two digitised borders that nearly agree) makes GEOS return whole pixels as its intersections.
+    """
+    parts = shapely.get_parts(polygon)
+    real = parts[shapely.area(parts) > least_area]
+    return polygon if len(real) in (0, len(parts)) else shapely.multipolygons(real)
 
 
 def _weighted_counts(source: rasterio.DatasetReader, polygon: shapely.Geometry) -> np.ndarray:

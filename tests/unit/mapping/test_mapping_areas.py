@@ -49,6 +49,27 @@ def test_polygons_with_holes_count_without_them():
     assert shares[1, 1] == pytest.approx(0.75)
 
 
+def test_a_part_of_no_width_covers_nothing():
+    # A border digitised twice leaves a part of 3e-9 m²; in company, GEOS returns whole pixels as its intersections.
+    strip = [
+        (247200.0, 4610258.005860652),
+        (247096.20685783838, 4610268.043813225),
+        (246900.0, 4610287.01920112),
+        (246900.0, 4610290.033198034),
+        (247200.0, 4610261.019857565),
+    ]
+    sliver = [
+        (246935.45819377893, 4610145.021952716),
+        (246900.0, 4610149.82746059),
+        (247078.41008217924, 4610125.648252251),
+    ]
+    grid = Affine(10, 0, 246900, 0, -10, 4610300)
+    both = shapely.MultiPolygon([(strip, ()), (sliver, ())])
+    assert 100 * cover_shares(both, grid, 18, 30).sum() == pytest.approx(both.area)
+    alone = shapely.Polygon(sliver)
+    assert 100 * cover_shares(alone, grid, 18, 30).sum() == pytest.approx(alone.area, abs=1e-6)
+
+
 def test_areas_by_hand(write_raster, nomenclature):
     path = write_raster(np.array([[1, 1, 5], [1, 0, 5]], dtype=np.uint8))
     table = areas_by_unit(
