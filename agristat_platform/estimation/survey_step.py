@@ -5,7 +5,7 @@ The estimators are in `expansion` and `regression`; this module makes their vari
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,6 +62,7 @@ def crop_estimates(
     *,
     crops: Sequence[str],
     settings: EstimationRule,
+    known_crops: Collection[str] | None = None,
     lonely_psu: LonelyPsu = "fail",
 ) -> pa.Table:
     """Area of each crop by expansion and by regression on its map area.
@@ -83,6 +84,8 @@ def crop_estimates(
         Crop codes to estimate, in the order wanted.
     settings:
         Variance estimator, confidence level, CV threshold.
+    known_crops:
+        Every code that field data may have; a misspelt one would else count as land without any of `crops`. None: all.
 
     Returns
     -------
@@ -94,14 +97,18 @@ def crop_estimates(
     Raises
     ------
     FieldDataError
-        Field data of a unit outside the sample, or a unit not enumerated in full (names the unit).
+        Field data of a unit outside the sample, a unit not enumerated in full, a crop code that is unknown or missing
+        (names the unit).
     PopulationTotalsError
-        Map areas that share no unit with the sample, a crop without a total, or less in total than in the sample.
+        Map areas that share no unit with the sample or lack a unit's, a crop without a total, or less in total than in
+        the sample.
     """
     units = sample["unit_id"].to_pylist()
-    observed = _areas(field_data, units, crops, strict=True)
+    _check_field_data(field_data, units, known_crops)
+    observed = _areas(field_data, units, crops)
     _check_enumeration(sample, field_data, units)
-    mapped = _areas(map_areas_by_unit, units, crops, strict=False)
+    _check_map_areas(map_areas_by_unit, units)
+    mapped = _areas(map_areas_by_unit, units, crops)
     design = SampleDesign(
         sample,
         weight="weight",
@@ -127,29 +134,54 @@ def crop_estimates(
     return pa.Table.from_pylist(rows, schema=ESTIMATES_SCHEMA)
 
 
-def _areas(table: pa.Table, units: Sequence[str], crops: Sequence[str], *, strict: bool) -> NDArray[np.float64]:
-    """Hectares by unit and crop, shape (units, crops)."""
-    row = pc.index_in(table["unit_id"], value_set=pa.array(units, pa.string()))
-    if strict and row.null_count:
-        position = int(np.flatnonzero(row.is_null().to_numpy())[0])
+def _check_field_data(table: pa.Table, units: Sequence[str], known_crops: Collection[str] | None) -> None:
+    strange = pc.index_in(table["unit_id"], value_set=pa.array(units, pa.string())).is_null().to_numpy()
+    if strange.any():
+        row = int(np.flatnonzero(strange)[0])
         raise FieldDataError(
-            f"unit {table['unit_id'][position].as_py()} has field data and is not in the sample",
-            where=f"field data row {position}",
+            f"unit {table['unit_id'][row].as_py()} has field data and is not in the sample",
+            where=f"field data row {row}",
             remedy="Field data of other units cannot enter a design-based estimate",
         )
-    if not strict and table.num_rows and row.null_count == table.num_rows:
-        raise PopulationTotalsError("no sampled unit is in the map areas", where=f"first sampled unit: {units[0]}")
-    column = pc.index_in(table["crop_code"], value_set=pa.array(list(crops), pa.string()))
-    wanted = pc.and_(row.is_valid(), column.is_valid()).to_numpy()
-    cell = row.fill_null(0).to_numpy().astype(np.int64) * len(crops) + column.fill_null(0).to_numpy().astype(np.int64)
+    for row, code in enumerate(table["crop_code"].to_pylist()):
+        if code is None or (known_crops is not None and code not in known_crops):
+            raise FieldDataError(
+                "a crop code is missing" if code is None else f"the crop code {code} is unknown",
+                where=f"field data row {row}, unit {table['unit_id'][row].as_py()}",
+                remedy="Correct the code, or add the crop to the nomenclature: land without a known crop is no true zero",
+            )
     area = table["area_ha"].to_numpy()
     bad = np.flatnonzero(~(np.isfinite(area) & (area >= 0)))
     if bad.size:
         raise FieldDataError(
             f"area {area[bad[0]]} ha is missing or negative",
-            where=f"row {bad[0]}, unit {table['unit_id'][int(bad[0])].as_py()}",
+            where=f"field data row {bad[0]}, unit {table['unit_id'][int(bad[0])].as_py()}",
+            remedy="Correct the field data",
         )
-    sums = np.bincount(cell[wanted], area[wanted], minlength=len(units) * len(crops))
+
+
+def _check_map_areas(table: pa.Table, units: Sequence[str]) -> None:
+    shared = pc.index_in(table["unit_id"], value_set=pa.array(units, pa.string())).is_valid()
+    if table.num_rows and not pc.any(shared).as_py():
+        raise PopulationTotalsError("no sampled unit is in the map areas", where=f"first sampled unit: {units[0]}")
+    area = table["area_ha"].to_numpy()
+    bad = np.flatnonzero(~(np.isfinite(area) & (area >= 0)))
+    if bad.size:
+        names = list(dict.fromkeys(table["unit_id"].take(pa.array(bad)).to_pylist()))
+        raise PopulationTotalsError(
+            f"{len(names)} unit(s) have no mapped area: nothing of them is classified on the map",
+            where=", ".join(map(str, names[:10])),
+            remedy="Complete the map there: a missing map area is not 0, and the totals would lack these units",
+        )
+
+
+def _areas(table: pa.Table, units: Sequence[str], crops: Sequence[str]) -> NDArray[np.float64]:
+    """Hectares by unit and crop, shape (units, crops)."""
+    row = pc.index_in(table["unit_id"], value_set=pa.array(units, pa.string()))
+    column = pc.index_in(table["crop_code"], value_set=pa.array(list(crops), pa.string()))
+    wanted = pc.and_(row.is_valid(), column.is_valid()).to_numpy()
+    cell = row.fill_null(0).to_numpy().astype(np.int64) * len(crops) + column.fill_null(0).to_numpy().astype(np.int64)
+    sums = np.bincount(cell[wanted], table["area_ha"].to_numpy()[wanted], minlength=len(units) * len(crops))
     return np.asarray(sums.reshape(len(units), len(crops)))
 
 

@@ -69,6 +69,7 @@ class Survey:
             "map_area_totals": self.totals,
         } | changes
         options = {"crops": given.pop("crops", CROPS), "settings": given.pop("settings", SurveyRule())}
+        options["known_crops"] = given.pop("known_crops", None)
         return crop_estimates(*given.values(), **options)
 
 
@@ -149,6 +150,25 @@ def test_field_data_of_a_foreign_unit_are_named(survey):
     stranger = data.slice(0, 1).set_column(0, FIELD_DATA_SCHEMA.field(0), pa.array(["E9999N0000"]))
     with pytest.raises(FieldDataError, match="E9999N0000"):
         survey.estimate(field_data=pa.concat_tables([data, stranger]))
+
+
+def test_a_crop_code_nobody_knows_is_no_true_zero(survey):
+    data = survey.field_data()
+    codes = data["crop_code"].to_pylist()
+    misspelt = data.set_column(2, FIELD_DATA_SCHEMA.field(2), pa.array(["WHEAT", *codes[1:]]))
+    with pytest.raises(FieldDataError, match=r"WHEAT is unknown \(field data row 0, unit E"):
+        survey.estimate(field_data=misspelt, known_crops=CROPS)
+    assert survey.estimate(field_data=misspelt).num_rows == 6  # without the list of codes it is other land
+    missing = data.set_column(2, "crop_code", pa.array([None, *codes[1:]], pa.string()))
+    with pytest.raises(FieldDataError, match=r"crop code is missing \(field data row 0"):
+        survey.estimate(field_data=missing)
+
+
+def test_a_unit_without_any_map_is_named_and_not_taken_for_zero(survey):
+    areas = survey.map["area_ha"].to_pylist()
+    unmapped = survey.map.set_column(2, "area_ha", pa.array([None, *areas[1:60], None, *areas[61:]], pa.float64()))
+    with pytest.raises(PopulationTotalsError, match=rf"1 unit\(s\) have no mapped area.*{survey.map['unit_id'][0]}"):
+        survey.estimate(map_areas_by_unit=unmapped)
 
 
 def test_map_totals_that_cannot_be_are_named(survey):
