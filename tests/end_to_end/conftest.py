@@ -181,7 +181,11 @@ def fresh(demo: Materialised, tmp_path: Path) -> Callable[..., Installation]:
     """Make another home over the same imagery, with the store as the demo left it, its region file changed on the way."""
 
     def make(
-        change: Callable[[dict[str, Any]], None] | None = None, *, empty: bool = False, store: Path | None = None
+        change: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        empty: bool = False,
+        store: Path | None = None,
+        archive_of_its_own: bool = False,
     ) -> Installation:
         home, config = tmp_path / "home", tmp_path / "config"
         home.mkdir()
@@ -191,7 +195,14 @@ def fresh(demo: Materialised, tmp_path: Path) -> Callable[..., Installation]:
         if change is not None:
             change(described)
         file.write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
-        (home / "archive").symlink_to(demo.settings.archive_dir, target_is_directory=True)
+        theirs, mine = demo.settings.archive_dir, home / "archive"
+        if archive_of_its_own:
+            # what `agristat run` prepares again, or a test damages, must not be everybody's
+            shutil.copytree(theirs, mine)
+            for document in mine.rglob("*.json"):
+                document.write_text(document.read_text().replace(str(theirs), str(mine)))
+        else:
+            mine.symlink_to(theirs, target_is_directory=True)
         target = store or home / "store"
         if not empty:
             shutil.copytree(demo.settings.store_uri, target, dirs_exist_ok=True)

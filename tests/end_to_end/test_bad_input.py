@@ -72,18 +72,6 @@ def test_no_scene_left_after_the_cloud_filter_is_named(fresh):
     assert "max_cloud_share" in text
 
 
-@pytest.fixture
-def archive_of_its_own(fresh, demo):
-    """An installation whose imagery can be damaged: the archive copied, the items pointing into the copy."""
-    installation = fresh()
-    theirs, mine = demo.settings.archive_dir, installation.settings.archive_dir
-    mine.unlink()
-    shutil.copytree(theirs, mine)
-    for item in (mine / VALLEY / "items").rglob("*.json"):
-        item.write_text(item.read_text().replace(str(theirs), str(mine)))
-    return installation
-
-
 def kept_scene_file(installation, asset):
     """The file of a band, by its name in STAC items, of a scene that the composites read."""
     for row in installation.stored("scenes", FIRST).table("scenes").to_pylist():
@@ -94,20 +82,19 @@ def kept_scene_file(installation, asset):
     raise AssertionError(f"no scene with {asset}")
 
 
-@pytest.mark.parametrize(
-    ("asset", "selection"), [("nir", "scenes+"), ("scl", "scenes"), ("vv", "scenes,composites")]
-)
-def test_corrupt_scene_file_is_named(archive_of_its_own, asset, selection):
-    scene, path = kept_scene_file(archive_of_its_own, asset)
+@pytest.mark.parametrize(("asset", "selection"), [("nir", "scenes+"), ("scl", "scenes"), ("vv", "scenes,composites")])
+def test_corrupt_scene_file_is_named(fresh, asset, selection):
+    installation = fresh(archive_of_its_own=True)
+    scene, path = kept_scene_file(installation, asset)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    before = archive_of_its_own.stored("composites", FIRST)
+    before = installation.stored("composites", FIRST)
     with pytest.raises(UnreadableSceneError) as caught:
-        archive_of_its_own.materialise(FIRST, selection)
+        installation.materialise(FIRST, selection)
     assert scene in str(caught.value)
     assert path.name in str(caught.value)
     assert caught.value.remedy
-    assert archive_of_its_own.stored("composites", FIRST).version == before.version
-    assert archive_of_its_own.store.verify().intact
+    assert installation.stored("composites", FIRST).version == before.version
+    assert installation.store.verify().intact
 
 
 def labels_file(installation, labels: pa.Table) -> Path:

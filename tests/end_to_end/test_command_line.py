@@ -165,7 +165,7 @@ def test_versions_are_listed(demo):
 
 
 def test_a_flipped_byte_is_found_and_named(demo, fresh):
-    installation = fresh()
+    installation = fresh(archive_of_its_own=True)
     text = succeeds(installation.call("store", "verify"))
     assert "0 problems" in text
     path = installation.stored("crop_maps", SECOND).path("crop_map.tif")
@@ -226,7 +226,7 @@ def _current(home):
 
 
 def test_run_materialises_one_partition_and_names_its_run(fresh):
-    installation = fresh()
+    installation = fresh(archive_of_its_own=True)
     text = succeeds(installation.command("run", VALLEY, FIRST, "--select", "survey_samples,field_data"))
     run = re.search(r"2 assets of demo-valley\|2023-10 materialised in run ([0-9a-f-]{36})", text)
     assert run
