@@ -3,7 +3,7 @@
 import dagster as dg
 
 from resources.storage import StorageResource
-from resources.warehouse import WarehouseResource
+from resources.warehouse import Warehouse, WarehouseResource
 
 
 @dg.run_status_sensor(
@@ -14,7 +14,10 @@ from resources.warehouse import WarehouseResource
 )
 def warehouse_refresh(
     context: dg.RunStatusSensorContext, storage: StorageResource, warehouse: WarehouseResource
-) -> None:
+) -> dg.SkipReason | None:
     """Views always show what is current; a reader's open connection keeps what it had."""
+    if not Warehouse.reads(storage.store):
+        return dg.SkipReason(f"the store {storage.store_uri} is not on a path that DuckDB can read")
     views = warehouse.warehouse.refresh(storage.store)
     context.log.info(f"{len(views)} views after run {context.dagster_run.run_id}")
+    return None

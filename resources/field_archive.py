@@ -17,6 +17,9 @@ from agristat_platform.classification import LABELS_SCHEMA, read_vector_labels
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
 
+SEASON = "{season}"  # in a file name of a region: the season's key
+REQUIRED_LABEL_COLUMNS = ("label_id", "crop_code", "geometry", "role")
+
 
 @dataclass(frozen=True)
 class DeliveredLabels:
@@ -69,7 +72,7 @@ class FieldArchive:
             return DeliveredLabels(
                 pq.read_table(path), None, "simulated windshield survey", (_record("training labels", path),)
             )
-        path = self.settings.data_file(region.training.file or "")
+        path = self.settings.data_file((region.training.file or "").replace(SEASON, season))
         self._require(path, "put the file there, or change training.file")
         return self._labels_from_file(region, path, nomenclature)
 
@@ -83,14 +86,16 @@ class FieldArchive:
             found = imagery.read_labelled_series(path, nomenclature, region.crs)
             return DeliveredLabels(found.labels, found.series, "labelled series", record)
         table = pq.read_table(path)
-        missing = [name for name in LABELS_SCHEMA.names if name not in table.column_names]
+        missing = [name for name in REQUIRED_LABEL_COLUMNS if name not in table.column_names]
         if missing:
             raise FieldArchiveError(
                 f"columns {', '.join(missing)} are missing",
                 where=str(path),
                 remedy="See docs/field_data.md for the columns",
             )
-        return DeliveredLabels(table.select(LABELS_SCHEMA.names), None, "delivered file", record)
+        return DeliveredLabels(
+            table.select([n for n in LABELS_SCHEMA.names if n in table.column_names]), None, "delivered file", record
+        )
 
     def land_use(self, region: Region) -> Path:
         """The land-use raster strata are made from (1: cultivated, 2: not).
@@ -101,10 +106,8 @@ class FieldArchive:
             It is not there.
         """
         path = self.settings.archive_dir / region.code / "land_use.tif"
-        self._require(
-            path,
-            f"put a land-use raster there (1: cultivated, 2: other land), or run agristat region prepare {region.code}",
-        )
+        remedy = "put a land-use raster there (uint8; 1: cultivated, 2: other land)"
+        self._require(path, f"run agristat region prepare {region.code}" if region.simulated else remedy)
         return path
 
     def record(self, kind: str, path: Path) -> ExternalRecord:
@@ -124,7 +127,7 @@ class FieldArchive:
             table = simulation.observe_segments(self.settings.archive_dir, region, season, units)
             return Observations(table, "simulated enumeration")
         if survey.field_data == "file" and survey.field_data_file:
-            path = self.settings.data_file(survey.field_data_file)
+            path = self.settings.data_file(survey.field_data_file.replace(SEASON, season))
             self._require(path, "put the file there, or change survey.field_data_file")
             return Observations(
                 _cast(pq.read_table(path), sampling.FIELD_DATA_SCHEMA, path),

@@ -75,6 +75,11 @@ class Warehouse:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
 
+    @staticmethod
+    def reads(store: Store) -> bool:
+        """Whether the warehouse can read a store: one on a local path or a mounted NAS."""
+        return isinstance(store.tree, LocalTree)
+
     def refresh(self, store: Store) -> tuple[str, ...]:
         """Rebuild the views from the store's pointers beside the present file, and swap it in.
 
@@ -92,7 +97,7 @@ class Warehouse:
         HashMismatchError
             A table is not the one that was published.
         """
-        if not isinstance(store.tree, LocalTree):
+        if not self.reads(store):
             raise WarehouseError(
                 "the warehouse reads a store on a local path or mounted NAS",
                 where=store.base_uri,

@@ -29,6 +29,12 @@ def open_warehouse(settings: Settings) -> Warehouse:
     return Warehouse(settings.warehouse_path)
 
 
+def refresh_warehouse(settings: Settings) -> tuple[str, ...] | None:
+    """Rebuild the DuckDB views over the current versions; None where the store is not on a path that DuckDB can read."""
+    store = open_store(settings)
+    return open_warehouse(settings).refresh(store) if Warehouse.reads(store) else None
+
+
 def build_resources(catalogue: Catalogue, not_applicable: dict[str, list[str]]) -> dict[str, Any]:
     """Every resource by its name; `not_applicable` names the assets that do not exist for a region."""
     settings = catalogue.settings

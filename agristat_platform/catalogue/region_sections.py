@@ -100,7 +100,8 @@ class TrainingSettings(Section):
     source:
         `simulation`: from the simulated landscape; `file`: from `file`.
     file:
-        Path; `{real_data}` and `{config}` stand for those folders of the settings.
+        Path; `{real_data}`, `{config}` and `{home}` stand for those folders of the settings, `{season}` for the
+        season's key.
     label_column:
         Column of a vector file (GeoPackage, Shapefile, GeoJSON) with the crop's name or code; names are matched with the
         nomenclature's codes and `labels`.
@@ -165,7 +166,8 @@ class SurveySettings(Section):
     field_data:
         Where observations of the sample come from: simulation, `file`, or the recorded survey.
     field_data_file:
-        Path with `field_data: file`; `{real_data}` and `{config}` stand for those folders of the settings.
+        Path with `field_data: file`; `{real_data}`, `{config}` and `{home}` stand for those folders of the settings, `{season}` for the
+        season's key.
     """
 
     kind: Literal["area_frame", "recorded", "none"]

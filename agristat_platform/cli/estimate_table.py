@@ -48,7 +48,9 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
         return
     names = {crop.code: crop.name.get("en", crop.code) for crop in platform.catalogue.nomenclature(region.code).crops}
     console.print(
-        f"{title}{', SIMULATED data' if stored.simulated else ''}; areas in {rows[0].get('unit') or '?'}", style="bold"
+        f"{title}{', SIMULATED data' if stored.simulated else ''}; areas in {rows[0].get('unit') or '?'}",
+        style="bold",
+        soft_wrap=True,
     )
     console.print(_table(rows, names, _truth(platform, stored)))
     for sentence in _remarks(rows, names):

@@ -36,7 +36,7 @@ def run(
     from agristat_platform.operations.instance import open_instance
     from agristat_platform.operations.materialisation import materialise, select_assets
     from agristat_platform.operations.preparation import prepare_all
-    from resources.wiring import open_warehouse
+    from resources.wiring import refresh_warehouse
 
     platform = Platform.load()
     partition = platform.partition(region, season)
@@ -46,7 +46,7 @@ def run(
         prepare_all(platform.catalogue, [partition.region], progress)
         with open_instance(platform.settings) as instance:
             run_id = materialise(definitions, partition, assets, instance=instance, progress=progress)
-    open_warehouse(platform.settings).refresh(platform.store)
+    refresh_warehouse(platform.settings)
     platform.console.print(f"{len(assets)} assets of {partition} materialised in run {run_id}", soft_wrap=True)
 
 

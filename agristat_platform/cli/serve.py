@@ -27,7 +27,7 @@ def demo(
     """
     from agristat_platform.cli.estimate_table import print_estimates
     from agristat_platform.operations.preparation import prepare_all
-    from resources.wiring import open_warehouse
+    from resources.wiring import refresh_warehouse
 
     platform = Platform.load()
     console, started = platform.console, time.monotonic()
@@ -42,7 +42,7 @@ def demo(
             prepare_all(platform.catalogue, [DEMO], progress)
             _materialise_all(platform, partitions, progress)
             with progress.stage("DuckDB views over the current versions"):
-                open_warehouse(platform.settings).refresh(platform.store)
+                refresh_warehouse(platform.settings)
         for partition in partitions:
             console.print()
             print_estimates(platform, platform.store.current("official_estimates", partition))

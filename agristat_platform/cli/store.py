@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agristat_platform.cli.platform import Platform
+from agristat_platform.operations.errors import NoMirrorError
 
 if TYPE_CHECKING:
     from resources.storage import StoredVersion
@@ -85,7 +86,13 @@ def views() -> None:
 def mirror() -> None:
     """Copy to the mirror what it missed while it could not be reached."""
     platform = Platform.load()
+    if platform.settings.mirror_uri is None:
+        raise NoMirrorError(
+            "no mirror is configured", remedy="Set mirror_uri in config/agristat.yaml or AGRISTAT_MIRROR_URI"
+        )
     caught_up = platform.store.catch_up_mirror()
-    platform.console.print(f"{len(caught_up.copied)} partitions copied, {len(caught_up.failed)} still missing")
+    for place, reason in caught_up.failed.items():
+        platform.console.print(f"{place}: {reason}", soft_wrap=True)
+    platform.console.print(f"{len(caught_up.copied)} files copied, {len(caught_up.failed)} partitions still missing")
     if caught_up.failed:
         raise typer.Exit(1)

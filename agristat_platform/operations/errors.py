@@ -21,3 +21,7 @@ class RunFailedError(AgristatError):
 
 class NothingToPrepareError(AgristatError):
     """The region has no local archive to make."""
+
+
+class NoMirrorError(AgristatError):
+    """There is no mirror to catch up with."""

@@ -34,7 +34,12 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
         )
     if region.simulated:
         with progress.stage(f"simulate {region.code}") as stage:
-            simulation.prepare_region(region, settings.archive_dir, progress=lambda text: progress.note(stage, text))
+            simulation.prepare_region(
+                region,
+                settings.archive_dir,
+                nomenclature=catalogue.nomenclature(region.code),
+                progress=lambda text: progress.note(stage, text),
+            )
         return
     with progress.stage(f"describe the files of {region.code} as STAC items"):
         imagery.prepare_western_bahia(settings.real_data, settings.archive_dir, region.code)
