@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agristat_platform.catalogue import CropNomenclature, Region, SimulationSettings, load_catalogue, load_settings
+from agristat_platform.catalogue import CropNomenclature, Region, SimulationSettings
 from agristat_platform.simulation.appearance import seen_parcels
 from agristat_platform.simulation.canopy import parcel_traits
 from agristat_platform.simulation.cog import write_cog
@@ -61,9 +61,9 @@ def prepare_region(
     region: Region,
     archive_dir: Path,
     *,
+    nomenclature: CropNomenclature,
     seasons: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
-    nomenclature: CropNomenclature | None = None,
 ) -> SimulatedArchive:
     """Write the simulated imagery, truth, population and training labels of a region, unless they are there.
 
@@ -71,12 +71,12 @@ def prepare_region(
     ----------
     archive_dir:
         Folder of all archives; the region's own is `archive_dir / region.code`.
+    nomenclature:
+        The region's crops.
     seasons:
         Keys of the seasons to prepare; None: all of the region.
     progress:
         Told a line about every finished scene and season.
-    nomenclature:
-        The region's crops; None: loaded from the configuration by the region's code.
 
     Returns
     -------
@@ -98,15 +98,14 @@ def prepare_region(
             where=f"config/regions/{region.code}.yaml",
             remedy="Its imagery comes from a catalogue; only regions with a section simulation can be prepared",
         )
-    crops = nomenclature or load_catalogue(load_settings()).nomenclature(region.code)
     wanted = list(seasons) if seasons is not None else list(region.seasons)
     for season in wanted:
         region.season(season)
     directory = Path(archive_dir) / region.code
-    mark = _settings_hash(region, crops)
+    mark = _settings_hash(region, nomenclature)
     todo = [season for season in wanted if not _is_finished(directory, season, mark)]
     if todo:
-        _prepare(region, settings, crops, directory, todo, mark, progress)
+        _prepare(region, settings, nomenclature, directory, todo, mark, progress)
     kept = tuple(season for season in wanted if season not in todo)
     return SimulatedArchive(directory, directory / "items", tuple(todo), kept)
 
