@@ -226,7 +226,9 @@ def test_lineage_page_shows_every_family(ui, tab, tmp_path):
     for group in GROUPS:
         tab.wait_for(f"document.body.innerText.includes({group!r})", group)
     tab.picture(tmp_path / "groups.png")
-    tab.send("Page.navigate", url=f"{ui.url}/assets/official_estimates?view=lineage&lineageScope=upstream")
+    tab.send(
+        "Page.navigate", url=f"{ui.url}/assets/official_estimates?view=lineage&lineageScope=upstream&lineageDepth=20"
+    )
     for name in FAMILIES:
         if name != "map_accuracy":  # which nothing is made from
             tab.wait_for(f"document.body.textContent.includes({name!r})", name)
@@ -249,12 +251,16 @@ def test_asset_page_shows_the_crop_map(ui, tab, tmp_path):
         "[...document.querySelectorAll('img')].some(e => e.src.startsWith('data:image/png') && e.naturalWidth > 50)",
         "the crop map",
     )
+    time.sleep(1)  # until it is there without the fading
     tab.picture(tmp_path / "crop_map.png")
 
 
 @pytest.mark.browser
 def test_overview_and_checks_can_be_read(ui, tab, tmp_path):
-    for view, words in (("overview", ("team:statistics", "Description")), ("checks", ("cv_threshold", "schema"))):
+    for view, words in (
+        ("overview", ("Crop areas with standard errors", "Winter wheat")),
+        ("checks", ("cv_threshold", "schema")),
+    ):
         tab.send("Page.navigate", url=f"{ui.url}/assets/official_estimates?view={view}")
         for word in words:
             tab.wait_for(f"document.body.innerText.includes({word!r})", word)
