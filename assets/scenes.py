@@ -63,7 +63,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
 
         with storage.store.draft("scenes", partition, stage="imagery") as draft:
             draft.write_table("scenes", table)
-            wanted = sorted(source.collections)
+            wanted = sorted(imagery.requested_bands(source.collections))
             by_collection: list[dict[str, Any]] = [
                 {
                     "collection": name,

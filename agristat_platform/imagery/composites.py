@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from agristat_platform.catalogue import Grid, ImagerySource, Interval, item_intervals
 from agristat_platform.imagery.collections import Band, Collection, collection_table, requested_bands
-from agristat_platform.imagery.encoding import acquisition_of, epsg_of, moment_of, tile_of
+from agristat_platform.imagery.encoding import acquisition_of, collection_of, epsg_of, moment_of, tile_of
 from agristat_platform.imagery.errors import NoScenesLeftError
 from agristat_platform.imagery.exact_copy import copy_exactly
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, CompositeWriter, layer_row, stored
@@ -91,7 +91,7 @@ def build_composites(
     files: list[Path] = []
     for name, band_names in requested_bands(imagery.collections).items():
         table = collection_table(name)
-        own = [item for item in items if item.collection_id == name]
+        own = [item for item in items if collection_of(item) is table]
         if not own:
             raise NoScenesLeftError(
                 "no scene to composite", where=f"collection {name}", remedy="See the reasons in the scenes table"

@@ -60,6 +60,16 @@ def test_median_of_clear_reflectance_over_two_baselines(sentinel2, compose):
     assert (december["valid_share"], december["observations_mean"], december["interval"]) == (0.0, 0.0, 2)
 
 
+def test_a_collection_asked_for_by_a_catalogues_own_name_is_composited(sentinel2, compose, red_only):
+    alias = "sentinel-2-c1-l2a"
+    item = sentinel2("a", red=3000)
+    item.collection_id = alias  # as the search names it: by what the region file asked for
+    aliased = red_only.model_copy(update={"collections": {alias: red_only.collections["sentinel-2-l2a"]}})
+    values, row = physical(compose([item], aliased))
+    assert np.allclose(values, 0.2, atol=1e-6)
+    assert row["collection"] == "sentinel-2-l2a"
+
+
 def test_dark_ground_does_not_become_missing(sentinel2, compose):
     values, _ = physical(compose([sentinel2("dark", red=900)]))  # reflectance −0.01
     assert np.allclose(values, 0.0001)
