@@ -105,7 +105,7 @@ def geometry(name: str, table: pa.Table, grid: Grid) -> dg.AssetCheckResult:
 
 
 def cloud_free_cover(name: str, layers: pa.Table, *, minimum: float) -> dg.AssetCheckResult:
-    """Every optical layer has a value on at least `minimum` of the AOI."""
+    """Every layer has a value on at least `minimum` of the AOI."""
     thin = [
         f"{row['collection']} {row['band']} t{row['interval']:02d}: {row['valid_share']:.0%}"
         for row in layers.to_pylist()
@@ -156,8 +156,8 @@ def at_least(name: str, value: float, minimum: float, *, what: str, warn_only: b
 
 
 def cv_threshold(name: str, estimates: pa.Table, *, threshold: float) -> dg.AssetCheckResult:
-    """Coefficients of variation of the assisted estimates stay below the publication threshold."""
-    over = [_named_cv(row) for row in estimates.to_pylist() if row["cv"] is None or not row["cv"] < threshold]
+    """No coefficient of variation of the assisted estimates lies above the publication threshold."""
+    over = [_named_cv(row) for row in estimates.to_pylist() if row["cv"] is None or not row["cv"] <= threshold]
     return _result(
         name,
         estimates.num_rows > 0 and not over,

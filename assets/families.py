@@ -48,9 +48,15 @@ FAMILIES: Mapping[str, Family] = {
     "scenes": Family("imagery", frozenset({"stac", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
     "composites": Family("imagery", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("imagery",), "imagery"),
     "segments": Family(
-        "segmentation", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("segmentation", "geometry"), "imagery"
+        "segmentation",
+        frozenset({"cog", "parquet"}),
+        EARTH_OBSERVATION,
+        ("segmentation", "features", "imagery", "geometry"),
+        "imagery",
     ),
-    "features": Family("features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features",), "imagery"),
+    "features": Family(
+        "features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features", "imagery"), "imagery"
+    ),
     "training_labels": Family("classification", frozenset({"parquet"}), FIELD, ("classification",), "training"),
     "crop_models": Family(
         "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"
@@ -58,10 +64,14 @@ FAMILIES: Mapping[str, Family] = {
     "crop_maps": Family(
         "mapping", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("mapping", "classification"), "training"
     ),
-    "map_accuracy": Family("mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation"), "validation"),
+    "map_accuracy": Family(
+        "mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation", "classification"), "validation"
+    ),
     "survey_samples": Family("survey", frozenset({"parquet"}), STATISTICS, ("sampling",)),
     "field_data": Family("survey", frozenset({"parquet"}), FIELD, ("sampling",)),
-    "official_estimates": Family("statistics", frozenset({"parquet"}), STATISTICS, ("estimation",)),
+    "official_estimates": Family(
+        "statistics", frozenset({"parquet"}), STATISTICS, ("estimation", "mapping", "sampling")
+    ),
 }
 
 
