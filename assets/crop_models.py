@@ -71,8 +71,9 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         samples = _training_set(training_labels, segments, features, training)
         support = samples.support(nomenclature)
         samples = samples.without_small_classes(LEAST_SAMPLES)
-        validation = classification.cross_validate(samples, folds=training.folds, seed=training.seed)
-        model = _fitted(samples, training)
+        settings = classification.EnsembleSettings(seed=training.seed)
+        validation = classification.cross_validate(samples, settings, folds=training.folds, seed=training.seed)
+        model = _fitted(samples, settings)
         figures = [("blocked cross-validation", validation.overall)]
         if previous_model is not None:
             earlier = classification.load_model(folder_of(previous_model, classification.MODEL_FILES))
@@ -162,8 +163,10 @@ def _training_set(
     )
 
 
-def _fitted(samples: classification.TrainingSet, training: TrainingSettings) -> classification.CropEnsemble:
-    model = classification.CropEnsemble(classification.EnsembleSettings(seed=training.seed))
+def _fitted(
+    samples: classification.TrainingSet, settings: classification.EnsembleSettings
+) -> classification.CropEnsemble:
+    model = classification.CropEnsemble(settings)
     return model.fit(samples.X, samples.y, samples.weights, samples.groups, samples.feature_names)
 
 

@@ -1,6 +1,7 @@
 """map_accuracy: how right the crop map is, measured on the probability sample, on ground the model has not learned from."""
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from agristat_platform import classification, mapping
@@ -66,7 +67,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         places = crop_models.table("training_places")
         unseen = classification.without_leaks(places, observed)
         left = classification.leakage(places, unseen)
-        left_out_share = 1.0 - pc.sum(unseen["area_ha"]).as_py() / pc.sum(observed["area_ha"]).as_py()
+        left_out_share = 1.0 - _hectares(unseen) / max(_hectares(observed), 1e-12)
 
         with storage.store.draft("map_accuracy", partition, stage="mapping") as draft:
             result = mapping.map_accuracy(
@@ -88,6 +89,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     **table_metadata(result.table, rows=30),
                     "accuracy": markdown_table(result.table.to_pylist()),
                     "parcels_left_out_because_taught": observed.num_rows - unseen.num_rows,
+                    "share_without_a_class_on_the_map": result.unmapped_share,
                 },
                 checks=[
                     checks.nothing_shared(
@@ -113,3 +115,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             )
 
     return map_accuracy
+
+
+def _hectares(parts: pa.Table) -> float:
+    return float(pc.sum(parts["area_ha"]).as_py() or 0.0)

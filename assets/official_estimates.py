@@ -15,6 +15,7 @@ from assets.presentation import column_schema, markdown_table, table_metadata
 from resources.storage import StorageResource, StoredVersion
 
 GROUND_ONLY = "expansion total"
+UNMAPPED_SAID_HA = 0.05
 READ_FIRST = [
     "variable",
     "domain",
@@ -93,7 +94,10 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 checks=[
                     checks.schema("schema", draft.directory / "estimates.parquet", estimation.ESTIMATES_SCHEMA),
                     checks.holds(
-                        "has_probability_sample", sampled, description=notes or "stratified area sample", warn_only=True
+                        "has_probability_sample",
+                        sampled,
+                        description="stratified area sample" if sampled else notes,
+                        warn_only=True,
                     ),
                     checks.cv_threshold("cv_threshold", published, threshold=region.estimation.cv_threshold),
                 ],
@@ -137,8 +141,9 @@ def _estimates(
         _map_totals(mapped),
         crops=crops,
         settings=region.estimation,
+        known_crops=nomenclature.codes,
     )
-    return table, ""
+    return table, _unmapped_note(mapped)
 
 
 def _crops(region: Region, nomenclature: CropNomenclature) -> list[str]:
@@ -160,6 +165,13 @@ def _recorded_survey(survey_samples: StoredVersion, field_data: StoredVersion) -
         domain_means=survey_samples.table("domain_means"),
         notes=tuple(str(note) for note in described["notes"]),  # type: ignore[union-attr]
     )
+
+
+def _unmapped_note(mapped: pa.Table) -> str:
+    """Land of the frame that the map has no class for, where there is some."""
+    by_unit = mapped.group_by("unit_id").aggregate([("unmapped_ha", "min")])
+    unmapped = pc.sum(by_unit["unmapped_ha_min"]).as_py() or 0.0
+    return f"{unmapped:,.1f} ha of the frame have no class on the map" if unmapped >= UNMAPPED_SAID_HA else ""
 
 
 def _map_totals(mapped: pa.Table) -> dict[str, float]:

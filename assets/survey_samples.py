@@ -4,8 +4,6 @@ import hashlib
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
-import pyarrow as pa
 
 from agristat_platform import sampling
 from agristat_platform.catalogue import Catalogue, Partition, Region
@@ -66,12 +64,14 @@ def _drawn(
         raise TypeError(f"an area frame without segment side or sample size: {survey!r}")
     frame = sampling.area_frame(region.aoi_projected(), survey.segment_side_m, crs=region.crs)
     raster, cultivated, basis = _stratification_raster(region, catalogue, archive, previous_crop_maps)
-    frame = sampling.stratify(frame, sampling.cultivated_share(frame, raster, cultivated), survey.strata.bounds)
+    share = sampling.cultivated_share(frame, raster, cultivated)
+    frame = sampling.stratify(frame, share, survey.strata.bounds)
+    cultivated_ha = share * frame["area_ha"].to_numpy()  # its spread stands in for that of the crops
     strata = sampling.allocate(
         sampling.strata_table(frame),
         survey.sample_size,
         method=survey.allocation,
-        sd=_spread_by_stratum(frame, raster, cultivated) if survey.allocation == "neyman" else None,
+        sd=sampling.spread_by_stratum(frame, cultivated_ha) if survey.allocation == "neyman" else None,
         min_per_stratum=survey.min_per_stratum,
     )
     seed = _draw_seed(survey.seed, draft.partition)
@@ -125,13 +125,6 @@ def _stratification_raster(
             "crop map",
         )
     return archive.land_use(region), [1], "land-use map"
-
-
-def _spread_by_stratum(frame: pa.Table, raster: Path, cultivated: list[int]) -> dict[str, float]:
-    """Standard deviation of the cultivated area per unit, the stand-in for that of the crops."""
-    area = sampling.cultivated_share(frame, raster, cultivated) * frame["area_ha"].to_numpy()
-    stratum = np.asarray(frame["stratum"].to_pylist())
-    return {name: float(np.std(area[stratum == name], ddof=1)) for name in np.unique(stratum)}
 
 
 def _draw_seed(seed: int, partition: Partition) -> int:

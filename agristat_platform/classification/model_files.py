@@ -33,7 +33,6 @@ FORMAT_VERSION = 1
 DESCRIPTION_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
 MODEL_FILES = (DESCRIPTION_FILE, TENSORS_FILE)
-MODEL_FILES = (DESCRIPTION_FILE, TENSORS_FILE)
 
 _PREPARATION_ARRAYS = ("kept", "medians", "indicators", "centres", "scales", "missing_share")
 _FOREST_ARRAYS = ("roots", "left", "right", "feature", "threshold", "leaves")
