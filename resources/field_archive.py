@@ -5,15 +5,18 @@ What belongs here: finding and reading what a region's file names, and recording
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyproj
 
 from agristat_platform import imagery, sampling, simulation
 from agristat_platform.catalogue import CropNomenclature, Region, Settings
 from agristat_platform.classification import LABELS_SCHEMA, read_vector_labels
+from agristat_platform.geometry import geometry_crs
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
 
@@ -85,14 +88,7 @@ class FieldArchive:
         if {"step", "sample_id"} <= set(pq.read_schema(path).names):
             found = imagery.read_labelled_series(path, nomenclature, region.crs)
             return DeliveredLabels(found.labels, found.series, "labelled series", record)
-        table = pq.read_table(path)
-        missing = [name for name in REQUIRED_LABEL_COLUMNS if name not in table.column_names]
-        if missing:
-            raise FieldArchiveError(
-                f"columns {', '.join(missing)} are missing",
-                where=str(path),
-                remedy="See docs/field_data.md for the columns",
-            )
+        table = _read_delivered(path, REQUIRED_LABEL_COLUMNS, region)
         return DeliveredLabels(
             table.select([n for n in LABELS_SCHEMA.names if n in table.column_names]), None, "delivered file", record
         )
@@ -120,17 +116,20 @@ class FieldArchive:
         Raises
         ------
         FieldArchiveError
-            No source is configured, or its file is not there.
+            No source is configured, its file is not there, or its columns, types or CRS are not what they must be.
         """
         survey = region.survey
         if survey.field_data == "simulation":
             table = simulation.observe_segments(self.settings.archive_dir, region, season, units)
-            return Observations(table, "simulated enumeration")
+            truth = self.settings.archive_dir / region.code / "truth" / season / "parcels.parquet"
+            return Observations(table, "simulated enumeration", (_record("simulated parcels", truth),))
         if survey.field_data == "file" and survey.field_data_file:
             path = self.settings.data_file(survey.field_data_file.replace(SEASON, season))
             self._require(path, "put the file there, or change survey.field_data_file")
             return Observations(
-                _cast(pq.read_table(path), sampling.FIELD_DATA_SCHEMA, path),
+                _cast(
+                    _read_delivered(path, sampling.FIELD_DATA_SCHEMA.names, region), sampling.FIELD_DATA_SCHEMA, path
+                ),
                 "delivered file",
                 (_record("field data", path),),
             )
@@ -170,12 +169,42 @@ def _record(kind: str, path: Path) -> ExternalRecord:
     return ExternalRecord(kind=kind, id=path.name, href=path.as_uri(), sha256=sha256_file(path))
 
 
-def _cast(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
-    missing = [field.name for field in schema if field.name not in table.column_names]
+def _read_delivered(path: Path, columns: Sequence[str], region: Region) -> pa.Table:
+    """A delivered Parquet table that has some columns and, where it names a CRS, names the region's."""
+    table = pq.read_table(path)
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise FieldArchiveError(
             f"columns {', '.join(missing)} are missing",
             where=str(path),
             remedy="See docs/field_data.md for the columns",
         )
-    return table.select(schema.names).cast(schema)
+    if b"geo" in (table.schema.metadata or {}):
+        declared = geometry_crs(table)
+        if not declared.equals(pyproj.CRS.from_user_input(region.crs), ignore_axis_order=True):
+            raise FieldArchiveError(
+                f"geometries are in {declared.name}, the region is in {region.crs}",
+                where=str(path),
+                remedy="Reproject the file to the region's CRS",
+            )
+    return table
+
+
+def _cast(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
+    for field in schema:
+        column = table[field.name]
+        if column.null_count and not field.nullable:
+            row = column.is_null().to_pylist().index(True)
+            raise FieldArchiveError(
+                f"{field.name} is missing in {column.null_count} row(s)",
+                where=f"{path}, row {row}",
+                remedy="Complete the file; see docs/field_data.md for the columns",
+            )
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowInvalid as error:
+        raise FieldArchiveError(
+            f"a column has another type than it must have: {error}",
+            where=str(path),
+            remedy="See docs/field_data.md for the columns and their types",
+        ) from error
