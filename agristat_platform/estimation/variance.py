@@ -191,12 +191,13 @@ def _successive_differences(
     stratum = stage.unit_stratum[order]
     same = stratum[1:] == stratum[:-1]
     drawn = stage.drawn.astype(np.float64)
-    scale = stage.unsampled_share * drawn / (2 * np.maximum(drawn - 1, 1))
+    scale = stage.unsampled_share * np.where(drawn == 1, 1.0, drawn / (2 * np.maximum(drawn - 1, 1)))
     lonely = (stage.drawn == 1) & (stage.unsampled_share > _CENSUS)
-    _lonely(design, stage, lonely, np.zeros(drawn.size), np.zeros(drawn.size), np.arange(drawn.size))
     result = np.zeros(domains)
     for d in range(domains):
         totals = np.bincount(stage.row_unit, np.where(domain == d, z, 0.0), minlength=stage.unit_stratum.size)[order]
-        squares = np.bincount(stratum[1:][same], np.diff(totals)[same] ** 2, minlength=drawn.size)
+        jumps = np.asarray(np.bincount(stratum[1:][same], np.diff(totals)[same] ** 2, minlength=drawn.size), np.float64)
+        first = np.asarray(np.bincount(stratum, totals, minlength=drawn.size), dtype=np.float64)
+        squares, _ = _lonely(design, stage, lonely, jumps, first, np.arange(drawn.size))
         result[d] = (scale * squares).sum()
-    return result
+    return result * _average_factor(design, lonely)

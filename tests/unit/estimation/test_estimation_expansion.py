@@ -151,6 +151,22 @@ def test_random_starts_by_hand():
     assert total(design, "y", variance="srs")["df"].to_pylist() == [5.0]
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        # alone: (50·10)² (1 − 1/50); the others 10·(20, 5, 7): (1 − 3/30)·3/4·(150² + 20²)
+        ("adjust", 500**2 * 0.98 + 0.9 * 0.75 * (150**2 + 20**2)),
+        ("average", 2 * 0.9 * 0.75 * (150**2 + 20**2)),
+        ("remove", 0.9 * 0.75 * (150**2 + 20**2)),
+    ],
+)
+def test_a_lonely_unit_counts_in_successive_differences_as_its_rule_says(rule, expected):
+    data = {"y": [10.0, 20.0, 5.0, 7.0], "h": ["a", "b", "b", "b"], "N": [50, 30, 30, 30]}
+    design = SampleDesign(data, stratum="h", population_size="N", lonely_psu=rule)
+    found = total(design, "y", variance="successive_differences")["standard_error"].to_pylist()
+    assert found == pytest.approx([expected**0.5])
+
+
 def test_successive_differences_by_hand():
     # z = 2 y = 2 4 8 10, differences 2 4 2: v = (1 − 4/8) × 4/(2 × 3) × 24 = 8
     design = SampleDesign({"y": [1.0, 2.0, 4.0, 5.0]}, population_size=8)
