@@ -246,13 +246,14 @@ def _adjusted_areas(design: SampleDesign, areas: np.ndarray, codes: list[str], m
     influence = np.einsum("i,uij->uj", scale, areas - share[None] * areas.sum(axis=2, keepdims=True))
     errors = total(design, {code: influence[:, j] for j, code in enumerate(codes)}).column("standard_error")
     present = (adjusted > 0) | (mapped > 0)
+    unchecked = (mapped > 0) & ~seen
     rows = [
         {
             "crop_code": code,
             "mapped_area_ha": float(mapped[j]),
             "adjusted_area_ha": float(adjusted[j]),
-            "standard_error": errors[j].as_py(),
-            "flags": "mapped class not in the sample: area as mapped" if mapped[j] > 0 and not seen[j] else "",
+            "standard_error": None if unchecked[j] else errors[j].as_py(),
+            "flags": "mapped class not in the sample: area as mapped" if unchecked[j] else "",
         }
         for j, code in enumerate(codes)
         if present[j]

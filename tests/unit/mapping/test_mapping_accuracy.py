@@ -94,6 +94,7 @@ def test_a_mapped_class_outside_the_sample_is_flagged_and_unmapped_ground_is_rep
     areas = {row["crop_code"]: row for row in result.areas.to_pylist()}
     assert areas["GRA"]["flags"] == "mapped class not in the sample: area as mapped"
     assert areas["GRA"]["adjusted_area_ha"] == pytest.approx(0.02)
+    assert areas["GRA"]["standard_error"] is None  # not 0: nothing of it was looked at
     assert result.unmapped_share == pytest.approx(1 / 4)
 
 
