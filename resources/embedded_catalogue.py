@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import shutil
 import socket
@@ -24,6 +25,8 @@ from types import TracebackType
 import requests
 
 from agristat_platform.errors import AgristatError
+
+LOGGER = logging.getLogger(__name__)
 
 POLL_S = 0.02
 ITEM_FIELDS = ("id", "collection", "geometry", "bbox", "properties", "assets")
@@ -165,8 +168,9 @@ class EmbeddedCatalogue:
             try:
                 if requests.get(self.url, timeout=1).ok:
                     return
-            except requests.RequestException:
-                time.sleep(POLL_S)
+            except requests.RequestException as not_yet:
+                LOGGER.debug("embedded catalogue: %s", not_yet)
+            time.sleep(POLL_S)
         raise EmbeddedCatalogueError(
             f"the embedded catalogue gave no answer within {self.start_timeout_s:g} s: {self._last_words()}",
             where=self.url,
