@@ -159,8 +159,8 @@ def test_daemons_are_healthy_and_the_warehouse_follows_runs(ui):
 class Tab:
     """One page of a headless Chromium, driven through its debugging protocol."""
 
-    def __init__(self, socket_url):
-        self.connection = connect(socket_url, max_size=None)
+    def __init__(self, connection):
+        self.connection = connection
         self.calls = itertools.count(1)
 
     def send(self, method, **parameters):
@@ -211,9 +211,9 @@ def tab(tmp_path_factory):
             time.sleep(0.2)
         port = announced.read_text().split()[0]
         pages = requests.get(f"http://127.0.0.1:{port}/json", timeout=10).json()
-        tab = Tab(next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page"))
-        yield tab
-        tab.connection.close()
+        address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
+        with connect(address, max_size=None) as connection:
+            yield Tab(connection)
     finally:
         child.terminate()
         child.wait(20)
