@@ -169,14 +169,14 @@ def _recorded_survey(survey_samples: StoredVersion, field_data: StoredVersion) -
 
 def _unmapped_note(mapped: pa.Table) -> str:
     """Land of the frame that the map has no class for, where there is some."""
-    by_unit = mapped.group_by("unit_id").aggregate([("unmapped_ha", "min")])
+    by_unit = mapped.group_by("unit_id", use_threads=False).aggregate([("unmapped_ha", "min")])
     unmapped = pc.sum(by_unit["unmapped_ha_min"]).as_py() or 0.0
     return f"{unmapped:,.1f} ha of the frame have no class on the map" if unmapped >= UNMAPPED_SAID_HA else ""
 
 
 def _map_totals(mapped: pa.Table) -> dict[str, float]:
     """Mapped area of each crop over the whole frame, hectares."""
-    totals = mapped.group_by("crop_code").aggregate([("area_ha", "sum")]).to_pylist()
+    totals = mapped.group_by("crop_code", use_threads=False).aggregate([("area_ha", "sum")]).to_pylist()
     return {row["crop_code"]: row["area_ha_sum"] for row in totals}
 
 

@@ -105,7 +105,7 @@ def coverage_of_survey_step(
 
 
 def _totals(areas: pa.Table, crops: Sequence[str]) -> dict[str, float]:
-    sums = areas.group_by("crop_code").aggregate([("area_ha", "sum")])
+    sums = areas.group_by("crop_code", use_threads=False).aggregate([("area_ha", "sum")])
     found = dict(zip(sums["crop_code"].to_pylist(), sums["area_ha_sum"].to_pylist(), strict=True))
     return {crop: float(found.get(crop, 0.0)) for crop in crops}
 

@@ -190,7 +190,9 @@ def strata_table(frame: pa.Table, sample: pa.Table | None = None) -> pa.Table:
     pyarrow.Table
         `STRATA_SCHEMA` sorted by stratum; `sample_size` is 0 without a sample.
     """
-    grouped = frame.group_by("stratum").aggregate([("unit_id", "count"), ("area_ha", "sum")]).sort_by("stratum")
+    # on one thread: with more, the last digits of a sum depend on which part of the table was added first
+    sums = frame.group_by("stratum", use_threads=False).aggregate([("unit_id", "count"), ("area_ha", "sum")])
+    grouped = sums.sort_by("stratum")
     names = grouped["stratum"].to_pylist()
     drawn = dict.fromkeys(names, 0)
     if sample is not None:

@@ -151,3 +151,21 @@ def test_spread_by_stratum_feeds_neyman_allocation():
     assert spread_by_stratum(frame, [1.0, 3.0, 7.0]) == pytest.approx({"000-050": np.sqrt(2), "050-100": 0.0})
     with pytest.raises(StrataError, match="E2002N46000"):
         spread_by_stratum(frame, [1.0, 3.0, np.nan])
+
+
+def test_areas_of_strata_are_the_same_bytes_whatever_the_threads():
+    rng = np.random.default_rng(0)
+    parts = [
+        pa.table(
+            {"unit_id": [f"u{i}-{k}" for k in range(5000)], "stratum": ["a", "b"] * 2500, "area_ha": rng.random(5000)}
+        )
+        for i in range(20)
+    ]
+    frame = pa.concat_tables(parts)  # as it is read from a file of many row groups
+    threads = pa.cpu_count()
+    pa.set_cpu_count(8)
+    try:
+        found = {tuple(strata_table(frame)["area_ha"].to_pylist()) for _ in range(40)}
+    finally:
+        pa.set_cpu_count(threads)
+    assert len(found) == 1
