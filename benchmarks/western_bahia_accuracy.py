@@ -20,10 +20,10 @@ from agristat_platform.classification import (
     EnsembleSettings,
     TrainingSet,
     cross_validate,
+    read_labelled_series,
     training_set_from_series,
     validate_labels,
 )
-from agristat_platform.imagery import read_labelled_series
 
 REGION = "br-western-bahia"
 LEAST_SAMPLES = 2  # as in assets/crop_models.py

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 
-from agristat_platform import imagery, sampling, simulation
+from agristat_platform import sampling, simulation
 from agristat_platform.catalogue import CropNomenclature, Region, Settings
-from agristat_platform.classification import LABELS_SCHEMA, read_vector_labels
+from agristat_platform.classification import LABELS_SCHEMA, read_labelled_series, read_vector_labels
 from agristat_platform.geometry import geometry_crs
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
@@ -86,7 +86,7 @@ class FieldArchive:
             read = read_vector_labels(path, nomenclature, region.crs, column=column)
             return DeliveredLabels(read.labels, None, "delivered vector file", record, read.dropped)
         if {"step", "sample_id"} <= set(pq.read_schema(path).names):
-            found = imagery.read_labelled_series(path, nomenclature, region.crs)
+            found = read_labelled_series(path, nomenclature, region.crs)
             return DeliveredLabels(found.labels, found.series, "labelled series", record)
         table = _read_delivered(path, REQUIRED_LABEL_COLUMNS, region)
         return DeliveredLabels(

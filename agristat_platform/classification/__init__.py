@@ -34,6 +34,7 @@ from agristat_platform.classification.figures import confusion_png
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.folds import blocked_folds, spatial_blocks
 from agristat_platform.classification.label_files import read_vector_labels
+from agristat_platform.classification.labelled_series import LabelledSeries, read_labelled_series
 from agristat_platform.classification.labels import (
     CLASS_SUPPORT_SCHEMA,
     DROPPED_SCHEMA,
@@ -78,6 +79,7 @@ __all__ = [
     "InvalidSampleWeightError",
     "InvalidSettingsError",
     "LabelCheck",
+    "LabelledSeries",
     "Leak",
     "LengthMismatchError",
     "ModelFileMissingError",
@@ -105,6 +107,7 @@ __all__ = [
     "label_table",
     "leakage",
     "load_model",
+    "read_labelled_series",
     "read_vector_labels",
     "save_model",
     "spatial_blocks",

@@ -20,7 +20,6 @@ from agristat_platform.imagery.errors import (
     UnknownCollectionError,
     UnreadableSceneError,
 )
-from agristat_platform.imagery.labelled_series import LabelledSeries, read_labelled_series
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
 from agristat_platform.imagery.local_catalogue import composite_item, prepare_western_bahia, write_items
 from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
@@ -42,7 +41,6 @@ __all__ = [
     "GridMismatchError",
     "ImageryError",
     "ItemWithoutDatetimeError",
-    "LabelledSeries",
     "MissingAssetError",
     "MissingRealDataError",
     "NoScenesLeftError",
@@ -64,7 +62,6 @@ __all__ = [
     "processing_baseline",
     "qa_pixel_mask",
     "quicklook",
-    "read_labelled_series",
     "read_layer",
     "read_layers",
     "requested_bands",

@@ -14,24 +14,12 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agristat_platform.catalogue import Region, Season, SimulationSettings
+from agristat_platform.classification import LABELS_SCHEMA
 from agristat_platform.simulation.landscape import Cover, Landscape
 from agristat_platform.simulation.rotation import SeasonParcels
 from agristat_platform.simulation.seeding import generator
 
 DEFAULT_LABELS = 350
-LABEL_COLUMNS = pa.schema(
-    [
-        pa.field("label_id", pa.string(), nullable=False),
-        pa.field("crop_code", pa.string(), nullable=False),
-        pa.field("geometry", pa.binary(), metadata={"encoding": "WKB", "crs": "the region's"}),
-        pa.field("parcel_id", pa.string()),
-        pa.field("role", pa.string(), nullable=False),
-        pa.field("source", pa.string()),
-        pa.field("observed_on", pa.date32()),
-        pa.field("block", pa.string()),
-    ]
-)
-"""Columns of training labels, as `classification` reads them."""
 _SMALLEST_LABEL_M2 = 3_500.0
 _PATCH_RADIUS_M = 35.0
 _NARROW_PATCH_RADIUS_M = 9.0
@@ -42,7 +30,7 @@ _PATCHES_PER_POLYGON = 5
 def training_labels(
     parcels: SeasonParcels, landscape: Landscape, region: Region, settings: SimulationSettings, season_key: str
 ) -> pa.Table:
-    """Labelled parcels of a season (`LABEL_COLUMNS`), geometries in the region's CRS.
+    """Labelled parcels of a season (`LABELS_SCHEMA`), geometries in the region's CRS.
 
     Parcels are taken along the main roads first; every class gets at least 14 labels where the land has as many.
     Large woods, pastures and waters are labelled by patches of 70 m in them.
@@ -73,7 +61,7 @@ def training_labels(
             "observed_on": days,
             "block": blocks,
         },
-        schema=LABEL_COLUMNS,
+        schema=LABELS_SCHEMA,
     )
 
 

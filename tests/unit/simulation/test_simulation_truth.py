@@ -8,6 +8,7 @@ import rasterio
 import shapely
 from affine import Affine
 
+from agristat_platform.classification import LABELS_SCHEMA
 from agristat_platform.geometry import geometry_crs, read_geometry
 from agristat_platform.simulation import (
     LandscapeNotPreparedError,
@@ -17,7 +18,6 @@ from agristat_platform.simulation import (
     true_parcels,
     true_totals,
 )
-from agristat_platform.simulation.training_labels import LABEL_COLUMNS
 
 
 def _squares(region, side, whole=False):
@@ -128,7 +128,7 @@ def test_yields_and_areas_are_positive_and_only_crops_are_harvested(prepared):
 
 def test_training_labels_are_no_sample_but_lie_on_true_parcels(prepared):
     labels = pq.read_table(prepared.directory / "training" / "2024-10.parquet")
-    assert labels.schema.names == LABEL_COLUMNS.names
+    assert labels.schema.names == LABELS_SCHEMA.names
     assert set(labels["role"].to_pylist()) == {"train"}
     assert labels.num_rows == prepared.region.training.labels
     assert len(set(labels["label_id"].to_pylist())) == labels.num_rows
@@ -146,11 +146,6 @@ def test_training_labels_are_no_sample_but_lie_on_true_parcels(prepared):
         assert season.start <= row["observed_on"] < season.end
     assert set(labels["crop_code"].to_pylist()) == set(prepared.nomenclature.codes)
     assert len(set(labels["block"].to_pylist())) > 8
-
-
-def test_labels_have_the_columns_that_classification_reads():
-    classification = pytest.importorskip("agristat_platform.classification")
-    assert LABEL_COLUMNS.equals(classification.LABELS_SCHEMA, check_metadata=False)
 
 
 def test_enumeration_areas_partition_the_area_and_hold_the_people(prepared):

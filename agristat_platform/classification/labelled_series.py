@@ -13,30 +13,17 @@ import pyproj
 import shapely
 
 from agristat_platform.catalogue import CropNomenclature
-from agristat_platform.imagery.errors import MissingRealDataError
+from agristat_platform.classification.errors import InvalidLabelsError
+from agristat_platform.classification.labels import LABELS_SCHEMA
 
 _REQUIRED = ("sample_id", "label", "longitude", "latitude", "step")
-
-# The same columns as classification.LABELS_SCHEMA, which lies above this layer; a test holds them together.
-POINT_LABELS_SCHEMA = pa.schema(
-    [
-        pa.field("label_id", pa.string(), nullable=False),
-        pa.field("crop_code", pa.string(), nullable=False),
-        pa.field("geometry", pa.binary(), metadata={"encoding": "WKB", "crs": "the region's"}),
-        pa.field("parcel_id", pa.string()),
-        pa.field("role", pa.string(), nullable=False),
-        pa.field("source", pa.string()),
-        pa.field("observed_on", pa.date32()),
-        pa.field("block", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
 class LabelledSeries:
     """Training labels with features of their own.
 
-    `labels` has POINT_LABELS_SCHEMA; `series` has label_id and float32 columns `<layer>_tNN_mean`, rows in the same
+    `labels` has LABELS_SCHEMA; `series` has label_id and float32 columns `<layer>_tNN_mean`, rows in the same
     order. `repeated_positions` counts places with more than one label, `conflicting_positions` those of them whose
     labels differ; none is removed here.
     """
@@ -65,12 +52,12 @@ def read_labelled_series(
 
     Raises
     ------
-    MissingRealDataError
+    InvalidLabelsError
         File absent, a column absent, a label that the nomenclature does not know, a step that comes twice, or a sample
         with two labels or places.
     """
     if not Path(path).is_file():
-        raise MissingRealDataError(
+        raise InvalidLabelsError(
             "the labelled series are not there",
             where=str(path),
             remedy="Set AGRISTAT_REAL_DATA to the folder with them",
@@ -78,18 +65,16 @@ def read_labelled_series(
     table = pq.read_table(path)
     absent = [name for name in (*_REQUIRED, *layers) if name not in table.column_names]
     if absent:
-        raise MissingRealDataError(f"column {', '.join(absent)} is missing", where=str(path), remedy="Restore the file")
+        raise InvalidLabelsError(f"column {', '.join(absent)} is missing", where=str(path), remedy="Restore the file")
     sample = np.asarray(table["sample_id"])
     step = np.asarray(table["step"]).astype(np.int64)
     names, first, row = np.unique(sample, return_index=True, return_inverse=True)
     if len(np.unique(row * (int(step.max()) + 1) + step)) != len(row):
-        raise MissingRealDataError("a sample has a step twice", where=str(path), remedy="Remove the repeated rows")
+        raise InvalidLabelsError("a sample has a step twice", where=str(path), remedy="Remove the repeated rows")
     for column in ("label", "longitude", "latitude"):
         values = np.asarray(table[column])
         if (values != values[first][row]).any():
-            raise MissingRealDataError(
-                f"a sample has two values of {column}", where=str(path), remedy="Correct the file"
-            )
+            raise InvalidLabelsError(f"a sample has two values of {column}", where=str(path), remedy="Correct the file")
     texts = [str(label) for label in np.asarray(table["label"])[first]]
     lon, lat = np.asarray(table["longitude"])[first], np.asarray(table["latitude"])[first]
     label_ids = [str(name) for name in names]
@@ -113,7 +98,7 @@ def _codes(texts: Sequence[str], nomenclature: CropNomenclature, path: Path) -> 
     known |= {label: crop.code for crop in nomenclature.crops for label in crop.labels}
     unknown = sorted(set(texts) - set(known))
     if unknown:
-        raise MissingRealDataError(
+        raise InvalidLabelsError(
             f"labels {', '.join(unknown)} are in no class of nomenclature {nomenclature.code}",
             where=str(path),
             remedy=f"Add them under `labels` of a class in config/crops/{nomenclature.code}.yaml",
@@ -137,7 +122,7 @@ def _labels(
         "observed_on": [None] * rows,
         "block": [None] * rows,
     }
-    return pa.table(columns, schema=POINT_LABELS_SCHEMA)
+    return pa.table(columns, schema=LABELS_SCHEMA)
 
 
 def _shared_places(lon: np.ndarray, lat: np.ndarray, texts: Sequence[str]) -> tuple[int, int]:
