@@ -60,7 +60,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
-        """Crop areas with standard errors, coefficients of variation, 95 % intervals and the relative efficiency of remote sensing.
+        """Crop areas with standard errors, coefficients of variation, confidence intervals and the relative efficiency of remote sensing.
 
         The crop map assists the estimate through a regression estimator; it never replaces the sample. Without a probability
         sample there is no estimate, and the result says so.
@@ -86,7 +86,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "reason": notes,
                 },
                 metadata={
-                    "estimates": markdown_table(_shown(table, nomenclature)),
+                    "estimates": markdown_table(_shown(table, nomenclature, region.estimation.confidence)),
                     **table_metadata(table.select(READ_FIRST), rows=60),
                     "dagster/column_schema": column_schema(table.schema),
                     **({"notes": notes} if notes else {}),
@@ -180,7 +180,7 @@ def _map_totals(mapped: pa.Table) -> dict[str, float]:
     return {row["crop_code"]: row["area_ha_sum"] for row in totals}
 
 
-def _shown(table: pa.Table, nomenclature: CropNomenclature) -> list[dict[str, object]]:
+def _shown(table: pa.Table, nomenclature: CropNomenclature, confidence: float) -> list[dict[str, object]]:
     """One line a crop and domain, rounded as a reader needs it: the assisted estimate and the ground-only standard error."""
     names = {estimation.crop_variable(crop.code): crop.name.get("en", crop.code) for crop in nomenclature.crops}
     ground = {
@@ -195,7 +195,7 @@ def _shown(table: pa.Table, nomenclature: CropNomenclature) -> list[dict[str, ob
             "estimate, ha": _rounded(row["estimate"]),
             "SE": _rounded(row["standard_error"]),
             "CV %": _rounded(row["cv"], 100),
-            "95 % from": _rounded(row["ci_low"]),
+            f"{100 * confidence:g} % from": _rounded(row["ci_low"]),
             "to": _rounded(row["ci_high"]),
             "SE, ground only": _rounded(ground.get((row["variable"], row["domain"]))),
             "relative efficiency": _rounded(row["relative_efficiency"]),

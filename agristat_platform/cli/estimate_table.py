@@ -15,11 +15,12 @@ MISSING = "–"
 WHOLE = "all"
 PUBLISH = "publish"
 GROUND_ONLY = "expansion total"
+INTERVAL = "{:g} % from"
 ESTIMATE_COLUMNS = (
     ("estimate", None),
     ("SE", None),
     ("CV %", None),
-    ("95 % from", None),
+    (INTERVAL, None),
     ("to", None),
     ("SE ground", "ground"),
     ("RE", "ground"),
@@ -52,7 +53,8 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
         style="bold",
         soft_wrap=True,
     )
-    console.print(_table(rows, names, _truth(platform, stored)))
+    level = 100 * float(str(stored.manifest.parameters["confidence"]))
+    console.print(_table(rows, names, _truth(platform, stored), level))
     for sentence in _remarks(rows, names):
         console.print(f"  {sentence}", soft_wrap=True)
     if stored.manifest.parameters.get("reason"):
@@ -60,8 +62,11 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
     console.print(f"  version {stored.version[:12]}, run {stored.run_id[:8]}", style="dim")
 
 
-def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float]) -> Table:
-    """One line a crop and domain: the assisted estimate, and the ground-only one it is compared with."""
+def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float], level: float) -> Table:
+    """One line a crop and domain: the assisted estimate, and the ground-only one it is compared with.
+
+    `level` is the confidence of the intervals in per cent.
+    """
     domains = any(row["domain"] != WHOLE for row in rows)
     ground = {(row["variable"], row["domain"]): row for row in rows if row["estimator"] == GROUND_ONLY}
     table = Table(
@@ -74,7 +79,7 @@ def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, f
         table.add_column("domain", no_wrap=True)
     for name, only_with in ESTIMATE_COLUMNS:
         if only_with is None or (only_with == "ground" and ground) or (only_with == "truth" and truth):
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name.format(level), justify="right", no_wrap=True)
     for row in rows:
         if row["estimator"] == GROUND_ONLY:
             continue
