@@ -53,7 +53,7 @@ def small_area_estimate(
     -------
     pyarrow.Table
         `ESTIMATES_SCHEMA`, one row per area in the order of `population_sizes`; `standard_error` is the root of the
-        mean squared error under the model and every row is flagged "model-based".
+        mean squared error under the model and every row is flagged "model-based", but for areas observed in full.
 
     Raises
     ------
@@ -161,11 +161,11 @@ def _population(
 
 
 def _flags(model: UnitLevelModel, row: int, population: int) -> str:
+    if row >= 0 and model.size[row] == population:
+        return _CENSUS
     notes = [MODEL_BASED]
     if row < 0:
         notes.append(SYNTHETIC_UNSAMPLED)
-    elif model.size[row] == population:
-        notes = [_CENSUS]
     if model.sigma_u2_raw <= 0:
         notes.append(SYNTHETIC_NO_AREA_VARIANCE)
     return "; ".join(notes)
