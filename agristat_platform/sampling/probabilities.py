@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from agristat_platform.sampling.errors import DesignError, InvalidSizeMeasureError
 
+_ROUNDING = 1e-12  # 3 · 0.1 / (0.1 + 0.1 + 0.1) is 0.9999999999999999, and certain all the same
+
 
 def inclusion_probabilities(size: ArrayLike, n: int) -> NDArray[np.float64]:
     """Inclusion probabilities of a fixed-size design with probability proportional to size.
@@ -51,7 +53,7 @@ def inclusion_probabilities(size: ArrayLike, n: int) -> NDArray[np.float64]:
             break
         open_units = ~certain
         probability[open_units] = rest * sizes[open_units] / sizes[open_units].sum()
-        newly = open_units & (probability >= 1.0)
+        newly = open_units & (probability >= 1.0 - _ROUNDING)
         if not newly.any():
             break
         certain |= newly

@@ -93,6 +93,12 @@ def test_an_impossible_allocation_says_what_is_possible():
         allocate(strata_of([10, 20]), 8, "neyman", {"s0": 1.0})
 
 
+def test_a_census_is_certain_whatever_the_rounding():
+    assert (
+        inclusion_probabilities([0.7] * 7, 7).tolist() == [1.0] * 7
+    )  # 7 · 0.7 / (0.7 + … + 0.7) is 0.9999999999999998
+
+
 def test_inclusion_probabilities_set_certainty_units_apart():
     # n = 3: 3·100/126 > 1, then 2·20/26 > 1, then 1 × (1, 2, 3)/6
     assert inclusion_probabilities([100, 20, 1, 2, 3], 3).tolist() == pytest.approx([1, 1, 1 / 6, 2 / 6, 3 / 6])
