@@ -48,13 +48,9 @@ class ImageryCatalogue(dg.ConfigurableResource):
 
     def answers(self, region: Region, season: str) -> list[SearchAnswer]:
         """The same by catalogue, with what each counted and what was received."""
-        imagery = _imagery_of(region)
         dates = region.season(season)
-        collections: dict[str, list[str]] = {}
-        for name, request in imagery.collections.items():
-            collections.setdefault(request.catalogue or imagery.catalogue, []).append(name)
         answers = []
-        for catalogue, names in collections.items():
+        for catalogue, names in _imagery_of(region).by_catalogue().items():
             with self.opened(catalogue, region) as url:
                 answer = search_catalogue(
                     url,
