@@ -51,7 +51,7 @@ def check(
     problems = [problem for path in paths for problem in check_region_file(path, platform.settings.config_dir)]
     for problem in problems:
         console.print(problem)
-    console.print(f"{len(paths)} region files, {len(problems)} problems")
+    console.print(f"{len(paths)} region files checked, problems: {len(problems)}")
     if problems:
         raise typer.Exit(1)
 

@@ -66,7 +66,7 @@ def verify() -> None:
     for problem in report.problems:
         console.print(str(problem))
     console.print(
-        f"{report.versions} versions, {report.files} files, {report.bytes / 1e6:.0f} MB compared: {len(report.problems)} problems"
+        f"{report.versions} versions, {report.files} files, {report.bytes / 1e6:.0f} MB compared, problems: {len(report.problems)}"
     )
     if report.problems:
         raise typer.Exit(1)

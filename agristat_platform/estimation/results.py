@@ -9,22 +9,30 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+
+def _column(
+    name: str, kind: pa.DataType, description: str, *, unit: str | None = None, nullable: bool = True
+) -> pa.Field:
+    described = {"description": description} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, nullable=nullable, metadata=described)
+
+
 ESTIMATES_SCHEMA = pa.schema(
     [
-        pa.field("variable", pa.string(), nullable=False),
-        pa.field("domain", pa.string(), nullable=False),
-        pa.field("estimate", pa.float64()),
-        pa.field("standard_error", pa.float64()),
-        pa.field("cv", pa.float64(), metadata={"unit": "share"}),
-        pa.field("ci_low", pa.float64()),
-        pa.field("ci_high", pa.float64()),
-        pa.field("n", pa.int64(), nullable=False, metadata={"unit": "units"}),
-        pa.field("df", pa.float64()),
-        pa.field("estimator", pa.string(), nullable=False),
-        pa.field("variance_estimator", pa.string(), nullable=False),
-        pa.field("flags", pa.string(), nullable=False),
-        pa.field("unit", pa.string()),
-        pa.field("relative_efficiency", pa.float64()),
+        _column("variable", pa.string(), "what is estimated; area:WHE is the area of crop WHE", nullable=False),
+        _column("domain", pa.string(), "part of the population; all is the whole", nullable=False),
+        _column("estimate", pa.float64(), "null: not estimated, never zero"),
+        _column("standard_error", pa.float64(), "of the estimate, in its unit"),
+        _column("cv", pa.float64(), "standard error over estimate", unit="share"),
+        _column("ci_low", pa.float64(), "lower end of the confidence interval, Student's t with df"),
+        _column("ci_high", pa.float64(), "upper end of the confidence interval"),
+        _column("n", pa.int64(), "sampled units behind the estimate", unit="units", nullable=False),
+        _column("df", pa.float64(), "degrees of freedom of the variance"),
+        _column("estimator", pa.string(), "how the estimate was made", nullable=False),
+        _column("variance_estimator", pa.string(), "how the standard error was made", nullable=False),
+        _column("flags", pa.string(), "publication rule and what a reader must know, parted by ;", nullable=False),
+        _column("unit", pa.string(), "unit of estimate, standard error and interval"),
+        _column("relative_efficiency", pa.float64(), "variance from the ground alone over the assisted variance"),
     ]
 )
 """`flags` holds sentences parted by "; ", empty when there is nothing to say. Null means "not estimated", never zero."""

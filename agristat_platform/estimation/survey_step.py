@@ -28,6 +28,7 @@ from agristat_platform.estimation.weighted_regression import INTERCEPT
 NOT_OBSERVED = "not observed in the sample"
 PUBLISH = "publish"
 ENUMERATION_TOLERANCE = 0.01
+FEW_UNITS_WITH_CROP = 12
 _LEAST_TOLERANCE_HA = 0.01
 _UNIT = "ha"
 
@@ -130,7 +131,8 @@ def crop_estimates(
         else:
             # with x = 1 alone all three regression variances become the centred one of the expansion
             greg["relative_efficiency"] = variance_quotient(ground["standard_error"], greg["standard_error"])
-        rows += [_publication(row, settings.cv_threshold) for row in (ground, greg)]
+        few = _few_units_flag(int(np.count_nonzero(observed[:, k])))
+        rows += [_publication(row, settings.cv_threshold, few) for row in (ground, greg)]
     return pa.Table.from_pylist(rows, schema=ESTIMATES_SCHEMA)
 
 
@@ -260,7 +262,14 @@ def _unobserved(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **empty, "flags": NOT_OBSERVED}
 
 
-def _publication(row: dict[str, Any], threshold: float) -> dict[str, Any]:
+def _few_units_flag(units: int) -> str:
+    """A crop in a handful of units has a skewed distribution, and the residuals of a regression on it tell little."""
+    if not 0 < units < FEW_UNITS_WITH_CROP:
+        return ""
+    return f"observed in {units} sampled units only: the standard error may be much too small"
+
+
+def _publication(row: dict[str, Any], threshold: float, few: str) -> dict[str, Any]:
     cv = row["cv"]
     if not isinstance(cv, float):
         rule = "do not publish: no estimate"
@@ -268,4 +277,4 @@ def _publication(row: dict[str, Any], threshold: float) -> dict[str, Any]:
         rule = f"do not publish: CV {100 * cv:.1f} % above {100 * threshold:g} %"
     else:
         rule = PUBLISH
-    return {**row, "flags": join_flags(rule, str(row["flags"]))}
+    return {**row, "flags": join_flags(rule, str(row["flags"]), few)}

@@ -74,7 +74,7 @@ def test_regions_are_listed_with_seasons(prepared):
 
 def test_shipped_region_files_have_no_problem(prepared):
     text = succeeds(prepared.command("region", "check"))
-    assert re.search(r"\d+ region files, 0 problems", text)
+    assert re.search(r"\d+ region files checked, problems: 0", text)
 
 
 def test_a_typo_in_a_region_file_is_one_line_with_file_field_and_allowed_values(fresh):
@@ -85,7 +85,7 @@ def test_a_typo_in_a_region_file_is_one_line_with_file_field_and_allowed_values(
     assert len(lines) == 1
     for word in ("demo-valley.yaml", "survey.allocation", "proportional", "neyman"):
         assert word in lines[0]
-    assert "1 problems" in done.stdout
+    assert "problems: 1" in done.stdout
     # no other command starts with a broken configuration, and each says the same
     for words in (("run", VALLEY, FIRST), ("region", "list"), ("demo", "--no-serve")):
         assert lines[0] in fails(installation.call(*words)).splitlines()
@@ -167,7 +167,7 @@ def test_versions_are_listed(demo):
 def test_a_flipped_byte_is_found_and_named(demo, fresh):
     installation = fresh(archive_of_its_own=True)
     text = succeeds(installation.call("store", "verify"))
-    assert "0 problems" in text
+    assert "problems: 0" in text
     path = installation.stored("crop_maps", SECOND).path("crop_map.tif")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -176,7 +176,7 @@ def test_a_flipped_byte_is_found_and_named(demo, fresh):
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if "crop_map.tif" in line]
     assert demo.stored("crop_maps", SECOND).version in line
-    assert "1 problems" in done.stdout
+    assert "problems: 1" in done.stdout
     # and nothing is made from it
     said = fails(installation.call("run", VALLEY, SECOND, "--select", "official_estimates"))
     assert "crop_map.tif" in said

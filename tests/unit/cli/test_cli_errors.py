@@ -61,5 +61,5 @@ def test_an_empty_store_is_listed_and_verified(capsys, home):
     assert main(["store", "ls"]) == 0
     assert "0 versions" in capsys.readouterr().out
     assert main(["store", "verify"]) == 0
-    assert "0 problems" in capsys.readouterr().out
+    assert "problems: 0" in capsys.readouterr().out
     assert not (home / "store").exists()

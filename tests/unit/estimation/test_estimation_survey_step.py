@@ -132,6 +132,19 @@ def test_a_crop_the_map_does_not_have_keeps_its_expansion(survey):
     assert "the map has none of the crop in the sampled units" in greg["flags"]
 
 
+def test_a_crop_in_few_units_says_that_its_error_may_be_too_small(survey):
+    rows = survey.estimate(crops=["WHE"]).to_pylist()
+    assert all("sampled units only" not in row["flags"] for row in rows)
+    units = survey.sample["unit_id"].to_pylist()
+    keep = set(units[:3])
+    moved = [
+        row if row["crop_code"] == "MAI" or row["unit_id"] in keep else row | {"crop_code": "MAI"}
+        for row in survey.field_data().to_pylist()
+    ]
+    rows = survey.estimate(crops=["WHE"], field_data=pa.Table.from_pylist(moved, schema=FIELD_DATA_SCHEMA)).to_pylist()
+    assert [("observed in 3 sampled units only" in row["flags"]) for row in rows] == [True, True]
+
+
 def test_the_cv_decides_what_is_published(survey):
     ground = survey.estimate(settings=SurveyRule(cv_threshold=0.001)).to_pylist()[0]
     assert ground["flags"].startswith("do not publish: CV")
