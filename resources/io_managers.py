@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.execution.context.system import StepExecutionContext
 
 from agristat_platform.catalogue import Partition
+from agristat_platform.provenance import FileRecord
 from resources.draft import Draft
 from resources.errors import DraftMismatchError, NotApplicableError, NotMaterialisedError, StorageError
 from resources.layout import STEPS
@@ -217,6 +218,15 @@ def _intermediate(identifier: Sequence[str]) -> str:
     return f"{STEPS}/{'/'.join(safe)}.json"
 
 
+def _file_table(files: Sequence[FileRecord]) -> dg.MarkdownMetadataValue:
+    lines = ["| file | bytes | rows | sha256 |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {file.name} | {file.bytes:,} | {'–' if file.rows is None else file.rows} | {file.sha256[:16]}… |"
+        for file in files
+    ]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
 def _output_metadata(stored: StoredVersion) -> dict[str, Any]:
     manifest = stored.manifest
     return {
@@ -225,7 +235,7 @@ def _output_metadata(stored: StoredVersion) -> dict[str, Any]:
         "manifest": dg.MetadataValue.path(stored.manifest_uri),
         "manifest_sha256": stored.manifest_sha256,
         "inputs": dg.MetadataValue.json([record.model_dump(mode="json") for record in manifest.inputs]),
-        "files": dg.MetadataValue.json([file.model_dump(mode="json") for file in manifest.files]),
+        "files": _file_table(manifest.files),
         "bytes": dg.MetadataValue.int(sum(file.bytes for file in manifest.files)),
         "rows": dg.MetadataValue.int(sum(file.rows or 0 for file in manifest.files)),
         "simulated": dg.MetadataValue.bool(manifest.simulated),
