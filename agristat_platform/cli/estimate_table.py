@@ -113,11 +113,14 @@ def _remarks(rows: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
 
 
 def _truth(platform: Platform, stored: StoredVersion) -> dict[str, float]:
-    """True areas by variable name; empty for real regions."""
+    """True areas by crop; empty for real regions, and where the store is read without the landscape beside it."""
     if not stored.simulated:
         return {}
     region = platform.catalogue.region(stored.partition.region)
-    totals = simulation.true_totals(platform.settings.archive_dir, region, stored.partition.season)
+    try:
+        totals = simulation.true_totals(platform.settings.archive_dir, region, stored.partition.season)
+    except simulation.LandscapeNotPreparedError:
+        return {}  # the estimates stand without it: the column is left out
     return {row["crop_code"]: row["area_ha"] for row in totals.to_pylist()}
 
 
