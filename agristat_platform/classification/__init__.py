@@ -44,7 +44,7 @@ from agristat_platform.classification.labels import (
     label_table,
     validate_labels,
 )
-from agristat_platform.classification.leakage import Leak, fold_leakage, leakage, without_leaks
+from agristat_platform.classification.leakage import Leak, fold_leakage, leakage
 from agristat_platform.classification.model_files import MODEL_FILES, load_model, save_model
 from agristat_platform.classification.scores import (
     CLASS_ACCURACY_SCHEMA,
@@ -59,6 +59,12 @@ from agristat_platform.classification.training_sets import (
     assemble_training_set,
     training_set_from_series,
 )
+from agristat_platform.classification.unseen_ground import (
+    TAUGHT_GROUND_SCHEMA,
+    shared_ground_ha,
+    taught_ground,
+    unseen_ground,
+)
 
 __all__ = [
     "CLASS_ACCURACY_SCHEMA",
@@ -68,6 +74,7 @@ __all__ = [
     "IMPORTANCE_SCHEMA",
     "LABELS_SCHEMA",
     "MODEL_FILES",
+    "TAUGHT_GROUND_SCHEMA",
     "Accuracy",
     "ClassificationError",
     "CropEnsemble",
@@ -110,9 +117,11 @@ __all__ = [
     "read_labelled_series",
     "read_vector_labels",
     "save_model",
+    "shared_ground_ha",
     "spatial_blocks",
+    "taught_ground",
     "training_set_from_series",
     "transfer_accuracy",
+    "unseen_ground",
     "validate_labels",
-    "without_leaks",
 ]

@@ -44,14 +44,6 @@ def leakage(training_parcels: pa.Table, validation_parcels: pa.Table, *, overlap
     return sorted(Leak(kind, what, first[i], second[j]) for (i, j), (kind, what) in shared.items())
 
 
-def without_leaks(training_parcels: pa.Table, validation_parcels: pa.Table, *, overlap_share: float = 0.01) -> pa.Table:
-    """The rows of `validation_parcels` that share nothing with the training parcels; arguments as in `leakage`."""
-    leaking = {j for _, j in _shared_rows(training_parcels, validation_parcels, overlap_share)}
-    return _rows(
-        validation_parcels, np.array(sorted(set(range(validation_parcels.num_rows)) - leaking), dtype=np.int64)
-    )
-
-
 def fold_leakage(training_set: TrainingSet, fold: np.ndarray, *, overlap_share: float = 0.01) -> list[Leak]:
     """What samples of different folds share: blocks, segments, parcels or ground.
 

@@ -80,7 +80,7 @@ def test_western_bahia_goes_from_23_real_dates_to_a_crop_map(bahia):
 def test_western_bahia_is_recognised_in_blocked_cross_validation(bahia):
     accuracy = {row["name"]: row for row in bahia["crop_models"].table("accuracy").to_pylist()}
     assert accuracy["blocked cross-validation"]["overall_accuracy"] > 0.9
-    assert bahia["crop_models"].table("training_places").num_rows > 800
+    assert bahia["crop_models"].table("taught_ground").num_rows > 800
     folds = bahia["crop_models"].table("folds")
     assert folds.num_rows >= 5
 

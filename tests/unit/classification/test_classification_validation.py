@@ -27,7 +27,6 @@ from agristat_platform.classification import (
     fold_leakage,
     leakage,
     transfer_accuracy,
-    without_leaks,
 )
 
 FAST = EnsembleSettings(trees=20, networks=1, max_epochs=15)
@@ -152,7 +151,6 @@ def test_leakage_by_identifier_by_ground_and_not_by_slivers():
     )
     found = sorted((leak.kind, leak.training, leak.validation) for leak in leakage(training, validation))
     assert found == [("overlap", "b", "o"), ("overlap", "p", "q"), ("parcel", "a", "a")]
-    assert without_leaks(training, validation)["parcel_id"].to_pylist() == ["n"]
     assert leakage(training, parcels(("z", shapely.box(60, 60, 70, 70)))) == []
 
 
