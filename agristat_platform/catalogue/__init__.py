@@ -15,6 +15,7 @@ from agristat_platform.catalogue.errors import (
     UnknownCropError,
     UnknownRegionError,
     UnknownSeasonError,
+    did_you_mean,
 )
 from agristat_platform.catalogue.grid import Grid, reproject
 from agristat_platform.catalogue.loading import Catalogue, load_catalogue, load_nomenclature, load_region
@@ -79,6 +80,7 @@ __all__ = [
     "add_region",
     "check_region_file",
     "describe_region",
+    "did_you_mean",
     "homologous_key",
     "item_intervals",
     "load_catalogue",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from agristat_platform.catalogue.loading import load_nomenclature, load_region
 from agristat_platform.catalogue.nomenclature import CropNomenclature
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.settings import load_settings
+from agristat_platform.catalogue.yaml_source import display_path
+
+RegionRule = Callable[[Region], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,11 @@ def describe_region(region: Region, language: str = "en") -> RegionDescription:
 
 
 def check_region_file(
-    path: str | Path, config_dir: str | Path = "config", env: Mapping[str, str] = os.environ
+    path: str | Path,
+    config_dir: str | Path = "config",
+    env: Mapping[str, str] = os.environ,
+    *,
+    rule: RegionRule | None = None,
 ) -> list[str]:
     """Return the problems of one region file, one readable line each; an empty list when it is good.
 
@@ -88,6 +95,8 @@ def check_region_file(
         The file, in the configuration folder or anywhere else.
     config_dir, env:
         Where the settings and nomenclatures come from that its names are checked against; see `load_settings`.
+    rule:
+        What else is asked of a region that reads well: returns problems without the file's name.
 
     Raises
     ------
@@ -98,7 +107,7 @@ def check_region_file(
     nomenclatures, problems = _readable_nomenclatures(settings.config_dir)
     registered = Path(path).resolve().parent == settings.config_dir / "regions"
     try:
-        load_region(
+        region = load_region(
             Path(path),
             settings,
             nomenclatures,
@@ -107,7 +116,7 @@ def check_region_file(
         )
     except ConfigurationError as error:
         return list(error.problems)
-    return []
+    return _broken_rules(rule, region, Path(path))
 
 
 def add_region(
@@ -116,6 +125,7 @@ def add_region(
     *,
     replace: bool = False,
     env: Mapping[str, str] = os.environ,
+    rule: RegionRule | None = None,
 ) -> Region:
     """Check a region file and copy it, comments and all, to `config/regions/<code>.yaml`.
 
@@ -127,6 +137,8 @@ def add_region(
         The new region file, under any name.
     replace:
         Take the place of a registered region with the same code.
+    rule:
+        As in `check_region_file`.
 
     Returns
     -------
@@ -146,8 +158,14 @@ def add_region(
     region = load_region(Path(source), settings, nomenclatures, unreadable_nomenclatures=problems, any_file_name=True)
     if region.crops in problems:
         raise ConfigurationError(problems[region.crops])
+    if broken := _broken_rules(rule, region, Path(source)):
+        raise ConfigurationError(broken)
     _publish(Path(source).read_bytes(), settings.config_dir / "regions" / f"{region.code}.yaml", replace=replace)
     return region
+
+
+def _broken_rules(rule: RegionRule | None, region: Region, path: Path) -> list[str]:
+    return [f"{display_path(path)}: {problem}" for problem in rule(region)] if rule else []
 
 
 def _readable_nomenclatures(config_dir: Path) -> tuple[dict[str, CropNomenclature], dict[str, tuple[str, ...]]]:
@@ -182,7 +200,9 @@ def _publish(content: bytes, target: Path, *, replace: bool) -> None:
             os.link(temporary, target)  # fails where the target exists, whoever wrote it in the meantime
     except FileExistsError as error:
         raise RegionExistsError(
-            f'a region "{target.stem}" is registered already', where=str(target), remedy="Ask to replace it, or rename"
+            f'a region "{target.stem}" is registered already',
+            where=str(target),
+            remedy="Add it with --replace, or rename it",
         ) from error
     except OSError as error:
         raise CatalogueError(

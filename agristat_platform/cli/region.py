@@ -45,10 +45,16 @@ def check(
     ),
 ) -> None:
     """Check region files; one line a problem."""
+    from agristat_platform.operations.region_rules import imagery_problems
+
     console = Console(highlight=False, soft_wrap=True, markup=False)
     platform = Platform.load()
     paths = files or sorted((platform.settings.config_dir / "regions").glob("*.yaml"))
-    problems = [problem for path in paths for problem in check_region_file(path, platform.settings.config_dir)]
+    problems = [
+        problem
+        for path in paths
+        for problem in check_region_file(path, platform.settings.config_dir, rule=imagery_problems)
+    ]
     for problem in problems:
         console.print(problem)
     console.print(f"{len(paths)} region files checked, problems: {len(problems)}")
@@ -62,8 +68,10 @@ def add(
     replace: bool = typer.Option(False, "--replace", help="Take the place of a region with the same code."),
 ) -> None:
     """Check a region file and add it to config/regions."""
+    from agristat_platform.operations.region_rules import imagery_problems
+
     platform = Platform.load()
-    added = add_region(file, platform.settings.config_dir, replace=replace)
+    added = add_region(file, platform.settings.config_dir, replace=replace, rule=imagery_problems)
     platform.console.print(f"added {added.code}; the Dagster UI shows it after its code location is reloaded")
 
 

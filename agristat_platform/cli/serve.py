@@ -18,7 +18,7 @@ DEMO = "demo-valley"
 
 def demo(
     serve: bool = typer.Option(True, "--serve/--no-serve", help="Serve the Dagster UI afterwards, until Ctrl+C."),
-    port: int = typer.Option(None, help="Port of the UI; the configuration's (3000) by default."),
+    port: int = typer.Option(None, min=1, max=65535, help="Port of the UI; the configuration's (3000) by default."),
     host: str = typer.Option(None, help="Address of the UI; the configuration's (127.0.0.1) by default."),
 ) -> None:
     """Run the simulated demo and serve the UI.
@@ -67,7 +67,7 @@ def _materialise_all(platform: Platform, partitions: Sequence[Partition], progre
 
 
 def up(
-    port: int = typer.Option(None, help="Port of the UI; the configuration's (3000) by default."),
+    port: int = typer.Option(None, min=1, max=65535, help="Port of the UI; the configuration's (3000) by default."),
     host: str = typer.Option(None, help="Address of the UI; the configuration's (127.0.0.1) by default."),
 ) -> None:
     """Serve the Dagster UI with its daemon.

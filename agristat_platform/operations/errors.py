@@ -19,6 +19,10 @@ class RunFailedError(AgristatError):
     """A Dagster run failed for a reason the platform has no name for."""
 
 
+class HomeNotWritableError(AgristatError):
+    """The folder for what the platform writes on this machine cannot be written."""
+
+
 class NothingToPrepareError(AgristatError):
     """The region has no local archive to make."""
 

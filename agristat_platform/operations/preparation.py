@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agristat_platform import imagery, simulation
 from agristat_platform.catalogue import Catalogue, Region
 from agristat_platform.imagery import MissingRealDataError
+from agristat_platform.operations.dagster_home import require_writable_home
 from agristat_platform.operations.errors import NothingToPrepareError
 from agristat_platform.operations.progress import Progress
 
@@ -23,6 +24,8 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
     ------
     NothingToPrepareError
         The region's scenes come from another catalogue.
+    HomeNotWritableError
+        The archive's folder cannot be written.
     AgristatError
         The simulation's or the files' own.
     """
@@ -32,6 +35,7 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
             f"region {region.code} has no local imagery: its scenes come from another catalogue, or it has none",
             remedy=f"Run it right away: agristat run {region.code} {min(region.seasons)}",
         )
+    require_writable_home(settings)
     if region.simulated:
         with progress.stage(f"simulate {region.code}") as stage:
             simulation.prepare_region(
@@ -41,8 +45,20 @@ def prepare(catalogue: Catalogue, region: Region, progress: Progress) -> None:
                 progress=lambda text: progress.note(stage, text),
             )
         return
+    source = region.imagery
+    if source is None or source.files is None:
+        if any((settings.archive_dir / region.code / "items").glob("*.json")):
+            return
+        raise NothingToPrepareError(
+            f"region {region.code} takes its scenes from the embedded catalogue, which has none of it",
+            where=f"config/regions/{region.code}.yaml",
+            remedy=f"Name a folder with composites in imagery.files, or put STAC items into {settings.archive_dir / region.code / 'items'}",
+        )
     with progress.stage(f"describe the files of {region.code} as STAC items"):
-        imagery.prepare_western_bahia(settings.real_data, settings.archive_dir, region.code)
+        for collection in source.collections:
+            imagery.catalogue_composites(
+                settings.data_file(source.files), settings.archive_dir, region.code, collection=collection
+            )
 
 
 def prepare_all(catalogue: Catalogue, regions: Sequence[str], progress: Progress) -> None:

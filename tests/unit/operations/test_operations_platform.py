@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import socket
@@ -11,7 +12,12 @@ from rich.console import Console
 
 from agristat_platform.catalogue import Partition, load_catalogue, load_settings
 from agristat_platform.definitions import build_definitions
-from agristat_platform.operations.errors import NothingToPrepareError, PortInUseError, UnknownSelectionError
+from agristat_platform.operations.errors import (
+    HomeNotWritableError,
+    NothingToPrepareError,
+    PortInUseError,
+    UnknownSelectionError,
+)
 from agristat_platform.operations.instance import prepare_dagster_home
 from agristat_platform.operations.materialisation import select_assets
 from agristat_platform.operations.preparation import prepare
@@ -88,6 +94,24 @@ def test_dagster_home_gets_the_repositorys_settings_and_keeps_them_current(setti
     (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
     prepare_dagster_home(settings)
     assert (home / "dagster.yaml").read_bytes() == wanted
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda elsewhere: prepare_dagster_home(elsewhere.settings),
+        lambda elsewhere: prepare(elsewhere, elsewhere.region("demo-valley"), Progress(Console(file=io.StringIO()))),
+    ],
+    ids=["dagster home", "archive"],
+)
+def test_a_home_that_cannot_be_written_is_one_error_with_a_way_out(action, catalogue, tmp_path):
+    in_the_way = tmp_path / "a file"
+    in_the_way.touch()
+    elsewhere = dataclasses.replace(
+        catalogue, settings=dataclasses.replace(catalogue.settings, home=in_the_way / "home")
+    )
+    with pytest.raises(HomeNotWritableError, match=r"cannot be written.*a file/home.*AGRISTAT_HOME"):
+        action(elsewhere)
 
 
 def test_stages_are_logged_with_their_end(catalogue):

@@ -1,0 +1,32 @@
+"""Typos in collections and bands are found when a region file is checked, not in the middle of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from agristat_platform.catalogue import ConfigurationError, add_region, check_region_file
+from agristat_platform.operations.region_rules import imagery_problems
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("sentinel-2-l2a:", "sentinel-2-l2:", 'imagery.collections: got "sentinel-2-l2"; allowed: .*sentinel-2-l2a'),
+        ("B08, B11", "B8, B11", 'sentinel-2-l2a.bands: got "B8"; allowed: B01, .*B08.*did you mean'),
+    ],
+)
+def test_a_typo_in_imagery_is_one_line_and_nothing_is_added(right, wrong, problem, repository, tmp_path):
+    text = (repository / "config/regions/demo-valley.yaml").read_text()
+    assert right in text
+    path = tmp_path / "new.yaml"
+    path.write_text(text.replace("code: demo-valley", "code: new").replace(right, wrong))
+    (line,) = check_region_file(path, repository / "config", env={}, rule=imagery_problems)
+    with pytest.raises(ConfigurationError, match=problem):
+        add_region(path, repository / "config", env={}, rule=imagery_problems)
+    assert line.startswith(str(path))
+    assert not (repository / "config/regions/new.yaml").exists()
+
+
+def test_shipped_regions_ask_for_what_can_be_read(repository):
+    for path in sorted((repository / "config/regions").glob("*.yaml")):
+        assert check_region_file(path, repository / "config", env={}, rule=imagery_problems) == []
