@@ -45,6 +45,9 @@ class ImagerySource(Section):
         Scenes with more cloud over the AOI, by their mask, are dropped.
     min_aoi_cover:
         Scenes with data over less of the AOI are dropped.
+    files:
+        With the embedded catalogue and no simulation: the folder of ready composites it serves, named
+        `<first day>_<last day>_<band>.tif`; `{real_data}`, `{config}` and `{home}` stand for those folders.
     """
 
     catalogue: str
@@ -52,6 +55,7 @@ class ImagerySource(Section):
     interval: IntervalLength = "month"
     max_cloud_share: Share = 0.20
     min_aoi_cover: Share = 0.05
+    files: str | None = None
 
     def by_catalogue(self) -> dict[str, list[str]]:
         """Return the collections to ask each catalogue for, in the order of the file."""

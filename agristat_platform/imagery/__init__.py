@@ -21,7 +21,7 @@ from agristat_platform.imagery.errors import (
     UnreadableSceneError,
 )
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
-from agristat_platform.imagery.local_catalogue import composite_item, prepare_western_bahia, write_items
+from agristat_platform.imagery.local_catalogue import catalogue_composites, composite_item, write_items
 from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
@@ -54,11 +54,11 @@ __all__ = [
     "assess_scenes",
     "band_encoding",
     "build_composites",
+    "catalogue_composites",
     "collection_table",
     "composite_item",
     "kept_items",
     "periods_of",
-    "prepare_western_bahia",
     "processing_baseline",
     "qa_pixel_mask",
     "quicklook",

@@ -24,19 +24,21 @@ COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 _PERIOD_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{4}-\d{2}-\d{2})_([a-z0-9]+)\.tif")
 
 
-def prepare_western_bahia(real_data_dir: Path, archive_dir: Path, region: str) -> Path:
-    """Catalogue the real CBERS-4 AWFI composites of western Bahia for the embedded STAC server.
+def catalogue_composites(folder: Path, archive_dir: Path, region: str, *, collection: str) -> Path:
+    """Describe a folder of ready composites as STAC items for the embedded catalogue.
 
     The images stay where they are; items point at them. Doing it again changes nothing.
 
     Parameters
     ----------
-    real_data_dir:
-        Folder that holds `western_bahia_cbers/cogs`, files named `<first day>_<last day>_<band>.tif`.
+    folder:
+        Files named `<first day>_<last day>_<band>.tif`, every band of the collection for every period.
     archive_dir:
         Archive of prepared imagery.
     region:
         Code of the region.
+    collection:
+        A collection of the band tables, such as `cbers-4-awfi-16d`.
 
     Returns
     -------
@@ -46,20 +48,18 @@ def prepare_western_bahia(real_data_dir: Path, archive_dir: Path, region: str) -
     ------
     MissingRealDataError
         Folder absent or empty, or a date that lacks a band.
-    UnreadableSceneError
+    UnknownCollectionError, UnreadableSceneError
     """
-    folder = Path(real_data_dir) / "western_bahia_cbers" / "cogs"
     periods = composite_files(folder)
-    bands = set(collection_table("cbers-4-awfi-16d").bands)
+    table = collection_table(collection)
     items = []
     for (start, end), files in periods.items():
-        missing = sorted(bands - set(files))
+        missing = sorted(set(table.bands) - set(files))
         if missing:
             raise MissingRealDataError(
                 f"the composite of {start} has no {', '.join(missing)}", where=str(folder), remedy="Restore the folder"
             )
-        name = f"CBERS4_AWFI_022024_{start.isoformat()}"
-        items.append(composite_item(name, "cbers-4-awfi-16d", start, end, files, platform="cbers-4"))
+        items.append(composite_item(f"{table.name}_{start.isoformat()}", table.name, start, end, files))
     return write_items(items, Path(archive_dir) / region / "items")
 
 
@@ -87,7 +87,7 @@ def composite_files(folder: Path) -> dict[tuple[date, date], dict[str, Path]]:
 
 
 def composite_item(
-    item_id: str, collection: str, start: date, end: date, files: Mapping[str, Path], *, platform: str
+    item_id: str, collection: str, start: date, end: date, files: Mapping[str, Path], *, platform: str | None = None
 ) -> pystac.Item:
     """STAC item of one ready composite: footprint, period and projection from its files.
 
@@ -97,6 +97,8 @@ def composite_item(
         First and last day that it was made from.
     files:
         By band name of the collection's table.
+    platform:
+        Satellite, where it is known.
     """
     table = collection_table(collection)
     first = next(iter(files.values()))
@@ -110,7 +112,7 @@ def composite_item(
     footprint = shapely.set_precision(reproject(shapely.box(*bounds), crs.to_wkt(), "EPSG:4326"), 1e-7)  # 1 cm
     epsg = crs.to_epsg()
     properties: dict[str, Any] = {
-        "platform": platform,
+        **({"platform": platform} if platform else {}),
         "proj:code": f"EPSG:{epsg}" if epsg else None,
         "proj:shape": list(shape),
         "proj:transform": list(transform)[:6],

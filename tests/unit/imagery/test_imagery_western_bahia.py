@@ -13,17 +13,24 @@ from agristat_platform.imagery import (
     MissingRealDataError,
     assess_scenes,
     build_composites,
-    prepare_western_bahia,
+    catalogue_composites,
 )
 
 
 @pytest.mark.real_data
 def test_catalogue_over_the_files_is_idempotent(real_data, tmp_path):
-    folder = prepare_western_bahia(real_data, tmp_path, "br-western-bahia")
+    folder = catalogue_composites(
+        real_data / "western_bahia_cbers" / "cogs", tmp_path, "br-western-bahia", collection="cbers-4-awfi-16d"
+    )
     files = sorted(folder.glob("*.json"))
     written = [path.stat().st_mtime_ns for path in files]
     assert folder == tmp_path / "br-western-bahia" / "items"
-    assert prepare_western_bahia(real_data, tmp_path, "br-western-bahia") == folder
+    assert (
+        catalogue_composites(
+            real_data / "western_bahia_cbers" / "cogs", tmp_path, "br-western-bahia", collection="cbers-4-awfi-16d"
+        )
+        == folder
+    )
     assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == written
     assert len(files) == 23
     first = json.loads(files[0].read_text())
@@ -37,7 +44,9 @@ def test_catalogue_over_the_files_is_idempotent(real_data, tmp_path):
 def test_values_are_those_of_the_files(real_data, tmp_path):
     import pystac
 
-    folder = prepare_western_bahia(real_data, tmp_path, "b")
+    folder = catalogue_composites(
+        real_data / "western_bahia_cbers" / "cogs", tmp_path, "b", collection="cbers-4-awfi-16d"
+    )
     items = [pystac.Item.from_dict(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))][:2]
     with rasterio.open(items[0].assets["evi"].href) as dataset:
         grid = Grid(dataset.crs.to_wkt(), dataset.transform, dataset.width, dataset.height)
@@ -56,4 +65,4 @@ def test_values_are_those_of_the_files(real_data, tmp_path):
 
 def test_absent_data_say_how_to_get_them(tmp_path):
     with pytest.raises(MissingRealDataError, match="AGRISTAT_REAL_DATA"):
-        prepare_western_bahia(tmp_path, tmp_path, "b")
+        catalogue_composites(tmp_path, tmp_path, "b", collection="cbers-4-awfi-16d")
