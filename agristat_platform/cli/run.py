@@ -48,6 +48,11 @@ def run(
             run_id = materialise(definitions, partition, assets, instance=instance, progress=progress)
     refresh_warehouse(platform.settings)
     platform.console.print(f"{len(assets)} assets of {partition} materialised in run {run_id}", soft_wrap=True)
+    if waiting := platform.store.mirror_pending():
+        platform.console.print(
+            f"not in the mirror yet: {len(waiting)} asset partitions. Catch up with: agristat store mirror",
+            soft_wrap=True,
+        )
 
 
 def estimates(

@@ -207,10 +207,21 @@ def row_blocks(height: int, size: int) -> list[slice]:
 
 def _reason(cover: float, clear: float | None, imagery: ImagerySource) -> str | None:
     if cover < imagery.min_aoi_cover or cover == 0:
-        return f"covers {cover:.0%} of the AOI, under the limit of {imagery.min_aoi_cover:.0%}".replace("%", " %")
+        covered, least = _told_apart(cover, imagery.min_aoi_cover)
+        return f"covers {covered} of the AOI, under the limit of {least}"
     if clear is not None and 1.0 - clear > imagery.max_cloud_share:
-        return f"cloud {1.0 - clear:.0%} of the AOI over the limit of {imagery.max_cloud_share:.0%}".replace("%", " %")
+        cloud, limit = _told_apart(1.0 - clear, imagery.max_cloud_share)
+        return f"cloud {cloud} of the AOI over the limit of {limit}"
     return None
+
+
+def _told_apart(share: float, limit: float) -> tuple[str, str]:
+    """Two shares in percent with as many decimals as it takes to read that they differ: 20.02 % and 20.00 %."""
+    for decimals in range(6):
+        texts = f"{100 * share:.{decimals}f} %", f"{100 * limit:.{decimals}f} %"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _require_some(rows: list[dict[str, Any]], imagery: ImagerySource) -> None:

@@ -45,6 +45,15 @@ def test_cloud_is_counted_over_the_area_from_the_mask(sentinel2, grid, aoi, red_
     assert json.loads(clear["item"])["assets"]["B04"]["href"].endswith("clear/B04.tif")
 
 
+def test_a_reason_never_reads_as_if_the_limit_were_kept(sentinel2, grid, aoi, red_only):
+    items = [
+        sentinel2("clear", when="2023-11-01T11:00:00Z"),
+        sentinel2("cloudy", scl=scene_class(24), when="2023-11-11T11:00:00Z"),
+    ]
+    _, row = assess_scenes(items, grid, aoi, red_only.model_copy(update={"max_cloud_share": 0.4996})).to_pylist()
+    assert row["reason"] == "cloud 50.00 % of the AOI over the limit of 49.96 %"
+
+
 def test_the_area_counts_not_the_scene(sentinel2, grid, red_only):
     """The cloud lies north of the area: nothing of it counts."""
     left, bottom, right, top = grid.bounds
