@@ -181,7 +181,7 @@ def _unreachable(url: str, reason: str) -> CatalogueUnreachableError:
         f"STAC catalogue cannot be reached: {reason[:200]}",
         where=url,
         remedy="Check the network and the address under `catalogues` in config/agristat.yaml, or set "
-        "AGRISTAT_CATALOGUE_URL_<NAME>; the embedded one is started by `agristat up`",
+        "AGRISTAT_CATALOGUE_URL_<NAME>; the embedded one needs no network",
     )
 
 
