@@ -7,9 +7,5 @@ class FamilyDoesNotApplyError(AgristatError):
     """The asset does not exist for this region."""
 
 
-class LayersMissingError(AgristatError):
-    """A layer that a later stage needs is not among the composites."""
-
-
 class BlockingCheckFailedError(AgristatError):
     """A result failed a check without which it must not be published."""

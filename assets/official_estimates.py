@@ -7,7 +7,6 @@ import pyarrow.compute as pc
 from agristat_platform import estimation, mapping, sampling
 from agristat_platform.catalogue import Catalogue, CropNomenclature, Region
 from assets import checks
-from assets.errors import LayersMissingError
 from assets.families import asset_family, check
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
@@ -69,7 +68,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
         table, notes = _estimates(region, nomenclature, survey_samples, field_data, crop_maps)
-        published = table.filter(pc.not_equal(table["estimator"], GROUND_ONLY))
+        published = estimation.published_rows(table)
         sampled = region.survey.kind == "area_frame"
 
         with storage.store.draft("official_estimates", partition, stage="statistics") as draft:
@@ -124,26 +123,20 @@ def _estimates(
         recorded = _recorded_survey(survey_samples, field_data)
         table = estimation.small_area_crop_estimates(recorded, crops, confidence=region.estimation.confidence)
         return table, "; ".join(["Model-based estimates by county, not design-based", *recorded.notes])
-    if crop_maps is None:
-        raise LayersMissingError(
-            f"region {region.code} has a sample but no crop map to assist it",
-            where=f"config/regions/{region.code}.yaml",
-            remedy="Give the region a training section",
-        )
     frame, sample = survey_samples.table("frame"), survey_samples.table("sample")
     sampling.check_sample(frame, sample)
-    mapped = mapping.areas_by_unit(crop_maps.path("crop_map.tif"), frame.select(["unit_id", "geometry"]), nomenclature)
+    mapped, notes = _mapped_areas(crop_maps, frame, nomenclature)
     table = estimation.crop_estimates(
         sample,
         survey_samples.table("strata"),
         field_data.table("observations"),
         mapped,
-        _map_totals(mapped),
+        dict.fromkeys(crops, 0.0) | _map_totals(mapped),
         crops=crops,
         settings=region.estimation,
         known_crops=nomenclature.codes,
     )
-    return table, _unmapped_note(mapped)
+    return table, notes
 
 
 def _crops(region: Region, nomenclature: CropNomenclature) -> list[str]:
@@ -165,6 +158,21 @@ def _recorded_survey(survey_samples: StoredVersion, field_data: StoredVersion) -
         domain_means=survey_samples.table("domain_means"),
         notes=tuple(str(note) for note in described["notes"]),  # type: ignore[union-attr]
     )
+
+
+def _mapped_areas(
+    crop_maps: StoredVersion | None, frame: pa.Table, nomenclature: CropNomenclature
+) -> tuple[pa.Table, str]:
+    """Map areas by unit of the frame, none where the region has no map, and what is to be said of them."""
+    if crop_maps is None:
+        return mapping.UNIT_AREAS_SCHEMA.empty_table(), "no crop map in this region: estimates from the ground alone"
+    units = frame.select(["unit_id", "geometry"])
+    mapped = mapping.areas_by_unit(crop_maps.path("crop_map.tif"), units, nomenclature)
+    complete, filled = mapping.fill_unmapped_units(mapped)
+    notes = [_unmapped_note(mapped)]
+    if filled:
+        notes.append(f"{filled} units without any class on the map take the map's shares as their auxiliary")
+    return complete, "; ".join(filter(None, notes))
 
 
 def _unmapped_note(mapped: pa.Table) -> str:
@@ -202,8 +210,7 @@ def _shown(table: pa.Table, nomenclature: CropNomenclature, confidence: float) -
             "estimator": row["estimator"],
             "flags": row["flags"],
         }
-        for row in table.to_pylist()
-        if row["estimator"] != GROUND_ONLY
+        for row in estimation.published_rows(table).to_pylist()
     ]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pyarrow as pa
 from rich.table import Table
 
-from agristat_platform import simulation
+from agristat_platform import estimation, simulation
 from agristat_platform.cli.platform import Platform
 from resources.storage import StoredVersion
 
@@ -30,10 +31,14 @@ ESTIMATE_COLUMNS = (
 
 def estimate_rows(stored: StoredVersion) -> list[dict[str, Any]]:
     """The rows of the estimates table, NaN as None."""
-    rows = stored.table("estimates").to_pylist()
+    return without_nan(stored.table("estimates"))
+
+
+def without_nan(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows of a table as dictionaries, NaN as None."""
     return [
         {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-        for row in rows
+        for row in table.to_pylist()
     ]
 
 
@@ -54,16 +59,25 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
         soft_wrap=True,
     )
     level = 100 * float(str(stored.manifest.parameters["confidence"]))
-    console.print(_table(rows, names, _truth(platform, stored), level))
-    for sentence in _remarks(rows, names):
+    chosen = without_nan(estimation.published_rows(stored.table("estimates")))
+    console.print(_table(rows, chosen, names, _truth(platform, stored), level))
+    if any(row["estimator"] == GROUND_ONLY for row in chosen):
+        console.print("  * from the ground alone: the map gives no assistance")
+    for sentence in _remarks(chosen, names):
         console.print(f"  {sentence}", soft_wrap=True)
     if stored.manifest.parameters.get("reason"):
         console.print(f"  {stored.manifest.parameters['reason']}", soft_wrap=True)
     console.print(f"  version {stored.version[:12]}, run {stored.run_id[:8]}", style="dim")
 
 
-def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, float], level: float) -> Table:
-    """One line a crop and domain: the assisted estimate, and the ground-only one it is compared with.
+def _table(
+    rows: list[dict[str, Any]],
+    chosen: list[dict[str, Any]],
+    names: dict[str, str],
+    truth: dict[str, float],
+    level: float,
+) -> Table:
+    """One line a crop and domain of `chosen`, with the ground-only standard error from `rows` to compare it with.
 
     `level` is the confidence of the intervals in per cent.
     """
@@ -80,11 +94,10 @@ def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, f
     for name, only_with in ESTIMATE_COLUMNS:
         if only_with is None or (only_with == "ground" and ground) or (only_with == "truth" and truth):
             table.add_column(name.format(level), justify="right", no_wrap=True)
-    for row in rows:
-        if row["estimator"] == GROUND_ONLY:
-            continue
+    for row in chosen:
         code = row["variable"].removeprefix("area:")
-        cells = [names.get(code, code), *([row["domain"]] if domains else [])]
+        mark = " *" if row["estimator"] == GROUND_ONLY else ""
+        cells = [names.get(code, code) + mark, *([row["domain"]] if domains else [])]
         cells += [_number(row[name]) for name in ("estimate", "standard_error")]
         cells += [
             _number(None if row["cv"] is None else 100 * row["cv"]),
@@ -101,14 +114,13 @@ def _table(rows: list[dict[str, Any]], names: dict[str, str], truth: dict[str, f
 
 
 def _remarks(rows: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
-    """Flags of the assisted estimates that say more than "publish"; equal ones together."""
+    """Flags of the estimates that say more than "publish"; equal ones together."""
     said: dict[str, list[str]] = {}
     for row in rows:
-        if row["estimator"] != GROUND_ONLY:
-            code = row["variable"].removeprefix("area:")
-            for flag in filter(None, (row["flags"] or "").split("; ")):
-                if flag != PUBLISH:
-                    said.setdefault(flag, []).append(names.get(code, code))
+        code = row["variable"].removeprefix("area:")
+        for flag in filter(None, (row["flags"] or "").split("; ")):
+            if flag != PUBLISH:
+                said.setdefault(flag, []).append(names.get(code, code))
     return [f"{', '.join(dict.fromkeys(crops))}: {flag}" for flag, crops in said.items()]
 
 

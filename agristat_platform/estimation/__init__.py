@@ -31,6 +31,7 @@ from agristat_platform.estimation.survey_step import (
     EstimationRule,
     crop_estimates,
     crop_variable,
+    published_rows,
 )
 from agristat_platform.estimation.unit_level_model import UnitLevelModel, fit_by_constants
 from agristat_platform.estimation.weighted_regression import INTERCEPT
@@ -69,6 +70,7 @@ __all__ = [
     "fit_by_constants",
     "map_area",
     "mean",
+    "published_rows",
     "ratio",
     "regression_estimate",
     "relative_efficiency",

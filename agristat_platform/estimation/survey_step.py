@@ -136,6 +136,23 @@ def crop_estimates(
     return pa.Table.from_pylist(rows, schema=ESTIMATES_SCHEMA)
 
 
+def published_rows(estimates: pa.Table) -> pa.Table:
+    """One row per variable and domain: the assisted estimate, or where there is none the one from the ground alone.
+
+    A ground-only row that stands in carries the assisted row's flags as well, so the reason is not lost.
+    """
+    chosen: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in estimates.to_pylist():
+        key = (row["variable"], row["domain"])
+        before = chosen.get(key)
+        if before is None or row["estimate"] is not None:
+            chosen[key] = row
+        else:
+            reason = [flag for flag in row["flags"].split("; ") if not flag.startswith("do not publish")]
+            chosen[key] = before | {"flags": join_flags(*before["flags"].split("; "), *reason)}
+    return pa.Table.from_pylist(list(chosen.values()), schema=estimates.schema)
+
+
 def _check_field_data(table: pa.Table, units: Sequence[str], known_crops: Collection[str] | None) -> None:
     strange = pc.index_in(table["unit_id"], value_set=pa.array(units, pa.string())).is_null().to_numpy()
     if strange.any():

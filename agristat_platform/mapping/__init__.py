@@ -25,7 +25,7 @@ from agristat_platform.mapping.map_accuracy import (
     map_accuracy,
 )
 from agristat_platform.mapping.segment_classes import CLASSIFIED_SCHEMA, classify_segments
-from agristat_platform.mapping.unit_areas import UNIT_AREAS_SCHEMA, areas_by_unit, cover_shares
+from agristat_platform.mapping.unit_areas import UNIT_AREAS_SCHEMA, areas_by_unit, cover_shares, fill_unmapped_units
 
 __all__ = [
     "ACCURACY_SCHEMA",
@@ -45,6 +45,7 @@ __all__ = [
     "classify_segments",
     "cover_shares",
     "crop_map_png",
+    "fill_unmapped_units",
     "map_accuracy",
     "pixel_counts",
     "write_crop_map",

@@ -75,6 +75,45 @@ def areas_by_unit(crop_map_path: Path | str, units: pa.Table, nomenclature: Crop
     )
 
 
+def fill_unmapped_units(areas: pa.Table) -> tuple[pa.Table, int]:
+    """Give units of which nothing is mapped the map's own shares, so that one sliver does not stop a region's estimate.
+
+    An auxiliary variable may be any figure that does not depend on the sample; the regression estimator stays
+    design-consistent. A missing unit takes the share of each class over all mapped units times its area, never zero.
+
+    Parameters
+    ----------
+    areas:
+        `UNIT_AREAS_SCHEMA`, every unit with a row of every class.
+
+    Returns
+    -------
+    pa.Table
+        The same rows without nulls.
+    int
+        Number of units filled.
+
+    Raises
+    ------
+    UnitGeometryError
+        Nothing of any unit is mapped.
+    """
+    codes = np.asarray(areas["crop_code"].to_pylist(), dtype=object)
+    values = areas["area_ha"].to_numpy(zero_copy_only=False).astype(np.float64)
+    missing = np.isnan(values)
+    if not missing.any():
+        return areas, 0
+    if missing.all():
+        raise UnitGeometryError("no unit lies on the map", where=f"{len(set(areas['unit_id'].to_pylist()))} units")
+    mapped = values[~missing].sum()
+    share = {code: values[~missing & (codes == code)].sum() / mapped for code in set(codes)}
+    whole = areas["unmapped_ha"].to_numpy()
+    filled = np.where(missing, np.asarray([share[code] for code in codes]) * whole, values)
+    position = areas.schema.get_field_index("area_ha")
+    units = len(set(np.asarray(areas["unit_id"].to_pylist(), dtype=object)[missing]))
+    return areas.set_column(position, areas.schema.field(position), pa.array(filled)), units
+
+
 def class_areas(
     crop_map_path: Path | str, names: list[str], encoded: list[bytes | None], nomenclature: CropNomenclature
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -13,14 +13,14 @@ ROW |= {"ci_high": 130.0, "estimator": "regression (GREG)", "relative_efficiency
 
 
 def test_the_interval_is_headed_by_its_own_level():
-    table = _table([ROW], {"WHE": "wheat"}, {}, 90.0)
+    table = _table([ROW], [ROW], {"WHE": "wheat"}, {}, 90.0)
     assert [str(column.header) for column in table.columns] == ["crop", "estimate", "SE", "CV %", "90 % from", "to"]
     assert [next(iter(column.cells)) for column in table.columns] == ["wheat", "120.0", "6.0", "5.0", "110.0", "130.0"]
 
 
 def test_the_ground_sample_alone_stands_beside_the_assisted_estimate():
     ground = ROW | {"estimator": "expansion total", "standard_error": 9.0}
-    table = _table([ground, ROW], {}, {"WHE": 118.0}, 95.0)
+    table = _table([ground, ROW], [ROW], {}, {"WHE": 118.0}, 95.0)
     cells = {str(column.header): list(column.cells) for column in table.columns}
     assert (cells["SE"], cells["SE ground"], cells["RE"], cells["truth"]) == (["6.0"], ["9.0"], ["2.0"], ["118.0"])
 

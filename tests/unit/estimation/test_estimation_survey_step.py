@@ -14,6 +14,7 @@ from agristat_platform.estimation import (
     SurveyRule,
     coverage_of_survey_step,
     crop_estimates,
+    published_rows,
 )
 from agristat_platform.sampling import (
     FIELD_DATA_SCHEMA,
@@ -143,6 +144,17 @@ def test_a_crop_in_few_units_says_that_its_error_may_be_too_small(survey):
     ]
     rows = survey.estimate(crops=["WHE"], field_data=pa.Table.from_pylist(moved, schema=FIELD_DATA_SCHEMA)).to_pylist()
     assert [("observed in 3 sampled units only" in row["flags"]) for row in rows] == [True, True]
+
+
+def test_the_ground_stands_in_where_the_map_does_not_help_and_the_reason_stays(survey):
+    table = survey.estimate(crops=["WHE"], map_areas_by_unit=survey.map.slice(0, 0), map_area_totals={"WHE": 0.0})
+    shown = published_rows(table).to_pylist()
+    assert [row["estimator"] for row in shown] == ["expansion total"]
+    assert "no regression estimate: the map has none of the crop in the sampled units" in shown[0]["flags"]
+    assert shown[0]["flags"].startswith("publish")
+    assert [row["estimator"] for row in published_rows(survey.estimate(crops=["WHE", "MAI"])).to_pylist()] == [
+        "regression (GREG)"
+    ] * 2
 
 
 def test_the_cv_decides_what_is_published(survey):

@@ -8,7 +8,14 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agristat_platform.mapping import UnitGeometryError, UnmappableClassError, areas_by_unit, cover_shares
+from agristat_platform.mapping import (
+    UNIT_AREAS_SCHEMA,
+    UnitGeometryError,
+    UnmappableClassError,
+    areas_by_unit,
+    cover_shares,
+    fill_unmapped_units,
+)
 
 UNIT = Affine(1, 0, 0, 0, -1, 8)
 
@@ -128,3 +135,24 @@ def test_bad_units_and_values_are_named(write_raster, nomenclature):
             areas_by_unit(path, units(("bad", shape)), nomenclature)
     with pytest.raises(UnmappableClassError, match="values 77"):
         areas_by_unit(path, units(("u", shapely.box(1000, 1990, 1020, 2000))), nomenclature)
+
+
+def test_units_off_the_map_take_the_maps_shares_and_are_counted():
+    areas = pa.table(
+        {
+            "unit_id": ["a", "a", "b", "b"],
+            "crop_code": ["WHE", "MAI", "WHE", "MAI"],
+            "area_ha": [6.0, 2.0, None, None],
+            "unmapped_ha": [1.0, 1.0, 4.0, 4.0],
+        },
+        schema=UNIT_AREAS_SCHEMA,
+    )
+    filled, units = fill_unmapped_units(areas)
+    # three quarters of what is mapped is wheat: 3 of the 4 ha of b
+    assert filled["area_ha"].to_pylist() == [6.0, 2.0, 3.0, 1.0]
+    assert units == 1
+    assert filled.schema.equals(areas.schema)
+    again, none = fill_unmapped_units(filled)
+    assert (again.equals(filled), none) == (True, 0)
+    with pytest.raises(UnitGeometryError, match="no unit lies on the map"):
+        fill_unmapped_units(areas.slice(2, 2))
