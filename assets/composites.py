@@ -1,12 +1,15 @@
 """composites: clean, harmonised mosaics per interval on the region's one grid."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from agristat_platform import imagery
 from agristat_platform.catalogue import Catalogue
+from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.families import asset_family, check
-from assets.materialisation import imagery_of, materialised, upstream
+from assets.materialisation import file_record, imagery_of, materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
 from resources.storage import StorageResource, StoredVersion
@@ -49,12 +52,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 table, region.grid(), intervals, source, draft.directory, aoi_projected=region.aoi_projected()
             )
             draft.write_table("layers", made.layers)
-            quicklook = imagery.quicklook(draft.directory, made.layers)
+            quicklook = imagery.quicklook(draft.directory, made.layers, simulated=region.simulated)
             draft.write_bytes("quicklook.png", quicklook)
             return materialised(
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={
                     "interval": source.interval,
                     "intervals": sorted(
@@ -62,6 +66,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     ),
                     "collections": {name: list(request.bands) for name, request in source.collections.items()},
                 },
+                external=[_scene_file_record(file) for file in imagery.files_of_kept_scenes(table, source)],
                 metadata={
                     **table_metadata(made.layers),
                     "quicklook": picture(quicklook, "Composite"),
@@ -75,3 +80,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             )
 
     return composites
+
+
+def _scene_file_record(file: imagery.SceneFile) -> ExternalRecord:
+    """A file the composite was made from; hashed where it lies on this machine, a remote one is known by its address."""
+    name, path = f"{file.scene_id}/{file.band}", Path(file.href)
+    if path.is_file():
+        return file_record("scene file", path, name)
+    return ExternalRecord(kind="scene file", id=name, href=file.href)

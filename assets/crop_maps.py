@@ -58,6 +58,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={"nomenclature": region.crops, "segments": classified.num_rows},
                 metadata={
                     **table_metadata(classified),

@@ -101,6 +101,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={
                     "folds": training.folds,
                     "block_size_m": training.block_size_m,

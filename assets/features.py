@@ -61,6 +61,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={"layers": layers.num_rows, "columns": len(columns)},
                 metadata={**table_metadata(table), "missing_share": missing, "columns": len(columns)},
                 checks=[

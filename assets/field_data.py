@@ -55,6 +55,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={"source": observed.source},
                 external=observed.external,
                 metadata={**table_metadata(table), "by_crop": markdown_table(by_crop.to_pylist())},

@@ -85,6 +85,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={"validated_ha": _hectares(unseen), "enumerated_ha": _hectares(observed)},
                 metadata={
                     **table_metadata(result.table, rows=30),

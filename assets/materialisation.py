@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from agristat_platform.catalogue import ImagerySource, Region
-from agristat_platform.provenance import ExternalRecord
+from agristat_platform.catalogue import Catalogue, ImagerySource, Region
+from agristat_platform.provenance import ExternalRecord, sha256_file
 from assets.errors import BlockingCheckFailedError, FamilyDoesNotApplyError
 from resources.storage import Draft
 
@@ -61,6 +62,7 @@ def materialised(
     draft: Draft,
     *,
     region: Region,
+    catalogue: Catalogue,
     parameters: Mapping[str, Any],
     seeds: Mapping[str, int] | None = None,
     external: Iterable[ExternalRecord] = (),
@@ -80,7 +82,7 @@ def materialised(
     results = list(checks)
     _refuse_when_blocked(context, results)
     draft.describe(parameters=parameters, seeds=seeds, simulated=region.simulated)
-    draft.external.extend(external)
+    draft.external.extend([*external, *_configuration(catalogue, region)])
     draft.seal()
     label = {"data": dg.MetadataValue.text(SIMULATED)} if region.simulated else {}
     return dg.MaterializeResult(
@@ -89,6 +91,18 @@ def materialised(
         metadata={**label, **metadata},
         check_results=results,
     )
+
+
+def _configuration(catalogue: Catalogue, region: Region) -> list[ExternalRecord]:
+    """The region's files as they are now: area, CRS and rules behind a figure stay recoverable when they are edited later."""
+    folder = catalogue.settings.config_dir
+    paths = [folder / "regions" / f"{region.code}.yaml", folder / "crops" / f"{region.crops}.yaml"]
+    return [file_record("configuration", path) for path in paths]
+
+
+def file_record(kind: str, path: Path, name: str | None = None) -> ExternalRecord:
+    """How a manifest names a file on this machine or the NAS, with its hash."""
+    return ExternalRecord(kind=kind, id=name or path.name, href=path.absolute().as_uri(), sha256=sha256_file(path))
 
 
 def _refuse_when_blocked(context: dg.AssetExecutionContext, results: Sequence[dg.AssetCheckResult]) -> None:

@@ -77,6 +77,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={
                     "survey": region.survey.kind,
                     "variance": region.estimation.variance,

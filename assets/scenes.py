@@ -29,11 +29,6 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             check("scenes", "schema", "Columns and types as the contract says", blocking=True),
             check(
                 "scenes",
-                "every_collection_has_scenes",
-                "Each collection the region asks for has at least one usable scene",
-            ),
-            check(
-                "scenes",
                 "every_interval_has_scenes",
                 "Each collection has a usable scene in every interval of the season",
             ),
@@ -80,6 +75,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={
                     "catalogue": source.catalogue,
                     "max_cloud_share": source.max_cloud_share,
@@ -94,11 +90,6 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "scenes.parquet", imagery.SCENES_SCHEMA),
-                    checks.holds(
-                        "every_collection_has_scenes",
-                        all(row["kept"] > 0 for row in by_collection),
-                        description=", ".join(f"{row['collection']}: {row['kept']}" for row in by_collection),
-                    ),
                     checks.holds(
                         "every_interval_has_scenes",
                         not empty,

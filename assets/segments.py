@@ -62,6 +62,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={
                     "method": "Shepherd et al. 2019",
                     "layers": list(stacked.names),

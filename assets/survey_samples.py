@@ -84,6 +84,7 @@ def _drawn(
         context,
         draft,
         region=region,
+        catalogue=catalogue,
         parameters={
             "kind": "area_frame",
             "segment_side_m": survey.segment_side_m,
@@ -153,6 +154,7 @@ def _recorded(
         context,
         draft,
         region=region,
+        catalogue=catalogue,
         parameters={"kind": "recorded", "name": survey.name, "source": survey.source, "notes": list(survey.notes)},
         external=[source],
         metadata={
@@ -194,6 +196,7 @@ def _none(
         context,
         draft,
         region=region,
+        catalogue=catalogue,
         parameters={"kind": "none", "reason": reason},
         metadata={"no_probability_sample": reason},
         checks=[

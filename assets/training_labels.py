@@ -25,7 +25,6 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         seasons,
         checks=[
             check("training_labels", "schema", "Columns and types as the contract says", blocking=True),
-            check("training_labels", "role", 'Every label has the role "train"', blocking=True),
             check(
                 "training_labels",
                 "class_support",
@@ -61,6 +60,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 context,
                 draft,
                 region=region,
+                catalogue=catalogue,
                 parameters={"source": delivered.source, "nomenclature": region.crops},
                 external=delivered.external,
                 metadata={
@@ -70,11 +70,6 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "labels.parquet", classification.LABELS_SCHEMA),
-                    checks.holds(
-                        "role",
-                        set(labels["role"].to_pylist()) == {"train"},
-                        description=f"roles: {', '.join(sorted(set(labels['role'].to_pylist())))}",
-                    ),
                     checks.class_support("class_support", support, minimum=LABELS_PER_CLASS),
                 ],
             )

@@ -24,6 +24,7 @@ from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_lay
 from agristat_platform.imagery.local_catalogue import catalogue_composites, composite_item, write_items
 from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
 from agristat_platform.imagery.quicklook import quicklook
+from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
 from agristat_platform.imagery.versions import superseded_scenes
@@ -45,6 +46,7 @@ __all__ = [
     "MissingRealDataError",
     "NoScenesLeftError",
     "PartialAnswerError",
+    "SceneFile",
     "SearchAnswer",
     "UncalibratedRadarError",
     "UnknownBandError",
@@ -57,6 +59,7 @@ __all__ = [
     "catalogue_composites",
     "collection_table",
     "composite_item",
+    "files_of_kept_scenes",
     "kept_items",
     "periods_of",
     "processing_baseline",

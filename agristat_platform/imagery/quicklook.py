@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from agristat_platform.imagery.errors import UnknownBandError
 from agristat_platform.imagery.layers import read_layers
@@ -29,7 +29,12 @@ PICTURES: tuple[tuple[str, str, str], ...] = (
 
 
 def quicklook(
-    folder: Path, layers: pa.Table, *, bands: tuple[str, str, str] | None = None, interval: int | None = None
+    folder: Path,
+    layers: pa.Table,
+    *,
+    bands: tuple[str, str, str] | None = None,
+    interval: int | None = None,
+    simulated: bool = False,
 ) -> bytes:
     """PNG of one interval of the composites, at most 640 pixels a side.
 
@@ -43,6 +48,8 @@ def quicklook(
         Red, green, blue; None: the first of PICTURES that the layers have.
     interval:
         Number of the interval; None: the one with most valid pixels (the first of equals).
+    simulated:
+        Write "simulated data" into the picture.
 
     Returns
     -------
@@ -65,7 +72,7 @@ def quicklook(
             f"no layer {', '.join(absent)} in interval {interval}", where=str(folder), remedy="See the layers table"
         )
     values = np.stack([_values(folder, picked[band]) for band in chosen])
-    return _png(_reduced(values))
+    return _png(_reduced(values), "simulated data" if simulated else None)
 
 
 def _first_available(bands: set[str]) -> tuple[str, str, str]:
@@ -105,7 +112,7 @@ def _reduced(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values[:, np.arange(rows) * height // rows][:, :, np.arange(cols) * width // cols]
 
 
-def _png(values: NDArray[np.float32]) -> bytes:
+def _png(values: NDArray[np.float32], note: str | None) -> bytes:
     picture = np.zeros((*values.shape[1:], 4), np.uint8)
     seen = np.isfinite(values).all(axis=0)
     for channel in range(3):
@@ -116,5 +123,11 @@ def _png(values: NDArray[np.float32]) -> bytes:
             picture[..., channel] = np.rint(np.clip(stretched, 0, 1) * 255)
     picture[..., 3] = np.where(seen, 255, 0)
     buffer = io.BytesIO()
-    Image.fromarray(picture, "RGBA").save(buffer, format="PNG", optimize=False, compress_level=6)
+    image = Image.fromarray(picture, "RGBA")
+    if note is not None:
+        pen = ImageDraw.Draw(image)
+        box = pen.textbbox((4, 2), note)
+        pen.rectangle((0, 0, box[2] + 4, box[3] + 3), fill=(255, 255, 255, 255))
+        pen.text((4, 2), note, fill=(160, 0, 0, 255))
+    image.save(buffer, format="PNG", optimize=False, compress_level=6)
     return buffer.getvalue()

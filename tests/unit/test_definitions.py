@@ -11,7 +11,7 @@ from assets.families import FAMILIES, code_version
 
 # asset: group, owner, inputs, checks (a blocking one ends with !)
 GRAPH = {
-    "scenes": ("imagery", "earth-observation", "", "schema! every_collection_has_scenes every_interval_has_scenes"),
+    "scenes": ("imagery", "earth-observation", "", "schema! every_interval_has_scenes"),
     "composites": ("imagery", "earth-observation", "scenes", "schema! crs_and_grid! cloud_free_cover"),
     "segments": (
         "segmentation",
@@ -25,7 +25,7 @@ GRAPH = {
         "composites segments",
         "one_row_per_segment! missing_values dictionary_is_complete!",
     ),
-    "training_labels": ("classification", "field", "", "schema! role! class_support"),
+    "training_labels": ("classification", "field", "", "schema! class_support"),
     "crop_models": (
         "classification",
         "earth-observation",

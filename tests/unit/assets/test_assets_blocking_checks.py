@@ -41,6 +41,7 @@ def an_asset(catalogue: Catalogue, *, rows: int, passed: bool, blocking: bool) -
                 context,
                 draft,
                 region=catalogue.region("demo-valley"),
+                catalogue=catalogue,
                 parameters={},
                 metadata={},
                 checks=[dg.AssetCheckResult(check_name="enough", passed=passed, description=f"{rows} rows")],
