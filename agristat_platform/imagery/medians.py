@@ -6,57 +6,42 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from agristat_platform.imagery.sorting_networks import float_medians, integer_medians, last_value, sorting_network
 
-def masked_median(stack: NDArray[Any], nodata: int) -> tuple[NDArray[Any], NDArray[np.uint16]]:
+
+def masked_median(stack: NDArray[Any], nodata: float) -> tuple[NDArray[Any], NDArray[np.uint16]]:
     """Median over the first axis of the values that are not `nodata`.
 
-    The median of an even number is the mean of the middle two, halves rounded up. A place without any value
-    stays `nodata`.
+    The median of an even number is the mean of the middle two; of integers, halves are rounded up. A place without
+    any value stays `nodata`. The order of the observations does not matter.
 
     Parameters
     ----------
     stack:
-        (observations, rows, cols), uint16 or int16.
+        (observations, rows, cols): integers of at most 32 bits, float32 or float64.
     nodata:
-        The value that means missing.
+        The value that means missing. NaN is missing in floating-point stacks whatever `nodata` is.
 
     Returns
     -------
     (median, count): same type as the stack and uint16, both (rows, cols).
+
+    Raises
+    ------
+    TypeError
+        Another type of stack.
+    ValueError
+        More than 65 535 observations, which the count could not hold.
     """
-    return _median(np.ascontiguousarray(stack), stack.dtype.type(nodata))
-
-
-@njit(cache=True)
-def _median(stack, nodata):  # type: ignore[no-untyped-def]
     depth, height, width = stack.shape
-    median = np.full((height, width), nodata, stack.dtype)
-    counts = np.zeros((height, width), np.uint16)
-    values = np.empty(depth, np.int32)
-    for row in range(height):
-        for col in range(width):
-            count = 0
-            for k in range(depth):
-                value = np.int32(stack[k, row, col])
-                if value == nodata:
-                    continue
-                place = count
-                while place > 0 and values[place - 1] > value:
-                    values[place] = values[place - 1]
-                    place -= 1
-                values[place] = value
-                count += 1
-            counts[row, col] = count
-            if count:
-                middle = count // 2
-                if count % 2:
-                    median[row, col] = values[middle]
-                else:
-                    median[row, col] = (values[middle - 1] + values[middle] + 1) // 2
-    return median, counts
+    last = last_value(stack)
+    network = sorting_network(depth, depth // 2 + 1)
+    kernel = integer_medians if stack.dtype.kind in "iu" else float_medians
+    flat = np.ascontiguousarray(stack).reshape(depth, height * width)
+    median, count = kernel(flat, stack.dtype.type(nodata), last, network)
+    return median.reshape(height, width), count.reshape(height, width)
 
 
 def masked_mean(stack: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
