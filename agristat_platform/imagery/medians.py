@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agristat_platform.imagery.sorting_networks import float_medians, integer_medians, last_value, sorting_network
+from agristat_platform.imagery.sorting_networks import float_medians, integer_medians, last_value, median_network
 
 
 def masked_median(stack: NDArray[Any], nodata: float) -> tuple[NDArray[Any], NDArray[np.uint16]]:
@@ -37,7 +37,7 @@ def masked_median(stack: NDArray[Any], nodata: float) -> tuple[NDArray[Any], NDA
     """
     depth, height, width = stack.shape
     last = last_value(stack)
-    network = sorting_network(depth, depth // 2 + 1)
+    network = median_network(depth)
     kernel = integer_medians if stack.dtype.kind in "iu" else float_medians
     flat = np.ascontiguousarray(stack).reshape(depth, height * width)
     median, count = kernel(flat, stack.dtype.type(nodata), last, network)

@@ -16,11 +16,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-BLOCK_PIXELS = 1024  # 24 observations of 16 bits take 48 KiB: near the processor, and long enough for its vectors
+BLOCK_PIXELS = 2048  # 24 observations of 16 bits take 96 KiB: near the processor, and long runs for memory
 
 
 @lru_cache(maxsize=64)
-def sorting_network(depth: int, outputs: int | None = None) -> NDArray[np.int64]:
+def sorting_network(depth: int, outputs: int | None = None, sorted_runs: int = 1) -> NDArray[np.int64]:
     """Pairs (low, high) of a sorting network: exchanging each in turn so that low ≤ high sorts `depth` values.
 
     Batcher's odd-even merge exchange, for any depth; comparisons that none of the wanted outputs depends on are left
@@ -32,6 +32,8 @@ def sorting_network(depth: int, outputs: int | None = None) -> NDArray[np.int64]
         Number of values.
     outputs:
         The first so many places that have to come out right; None: all.
+    sorted_runs:
+        A power of two: each so many values in a row are in order already.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def sorting_network(depth: int, outputs: int | None = None) -> NDArray[np.int64]
     Knuth, D. E. (1998). The Art of Computer Programming 3, algorithm 5.2.2M.
     """
     pairs = []
-    run = 1
+    run = sorted_runs
     while run < depth:
         distance = run
         while distance >= 1:
@@ -63,6 +65,11 @@ def sorting_network(depth: int, outputs: int | None = None) -> NDArray[np.int64]
     network = np.array(kept[::-1], np.int64).reshape(-1, 2)
     network.setflags(write=False)
     return network
+
+
+def median_network(depth: int) -> NDArray[np.int64]:
+    """What the median kernels need to sort runs of four into the lower half of `depth` values and the middle."""
+    return sorting_network((depth + 3) // 4 * 4, depth // 2 + 1, 4)
 
 
 def last_value(stack: NDArray[Any]) -> Any:
@@ -100,13 +107,39 @@ def _sort(block, network, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _take(values, nodata, last, row, counts):  # type: ignore[no-untyped-def]
-    """One observation of a block of pixels; missing ones as the last value of all. NaN is always missing."""
-    for pixel in range(row.size):
-        value = values[pixel]
-        missing = (value == nodata) | (value != value)
-        row[pixel] = last if missing else value
-        counts[pixel] += np.uint16(not missing)
+def _take_four(first, second, third, fourth, nodata, last, low, mid, upper, high, counts):  # type: ignore[no-untyped-def]
+    """Four observations of a block of pixels in order; missing ones as the last value of all. NaN is always missing.
+
+    The five comparisons that sort four values are done while these are in registers, which saves half of the work.
+    """
+    one, none = np.uint16(1), np.uint16(0)
+    for pixel in range(counts.size):
+        a, b, c, d = first[pixel], second[pixel], third[pixel], fourth[pixel]
+        no_a, no_b = (a == nodata) | (a != a), (b == nodata) | (b != b)
+        no_c, no_d = (c == nodata) | (c != c), (d == nodata) | (d != d)
+        present = (none if no_a else one) + (none if no_b else one) + (none if no_c else one) + (none if no_d else one)
+        counts[pixel] = np.uint16(counts[pixel] + present)
+        a, b, c, d = last if no_a else a, last if no_b else b, last if no_c else c, last if no_d else d
+        a, b = a if a < b else b, b if a < b else a
+        c, d = c if c < d else d, d if c < d else c
+        a, c = a if a < c else c, c if a < c else a
+        b, d = b if b < d else d, d if b < d else b
+        low[pixel], high[pixel] = a, d
+        mid[pixel], upper[pixel] = b if b < c else c, c if b < c else b
+
+
+@njit(cache=True)
+def _sorted_block(stack, start, absent, nodata, last, network, block, counts):  # type: ignore[no-untyped-def]
+    """Sort the observations of the pixels from `start` into `block`, of a multiple of four rows, and count them."""
+    depth, size = len(stack), counts.size
+    stop = start + size
+    for k in range(0, len(block), 4):
+        second = stack[k + 1, start:stop] if k + 1 < depth else absent[:size]
+        third = stack[k + 2, start:stop] if k + 2 < depth else absent[:size]
+        fourth = stack[k + 3, start:stop] if k + 3 < depth else absent[:size]
+        low, mid, upper, high = block[k, :size], block[k + 1, :size], block[k + 2, :size], block[k + 3, :size]
+        _take_four(stack[k, start:stop], second, third, fourth, nodata, last, low, mid, upper, high, counts)
+    _sort(block, network, size)
 
 
 @njit(cache=True)
@@ -120,16 +153,18 @@ def _take_valid(values, valid, last, row, counts):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def integer_medians(stack, nodata, last, network):  # type: ignore[no-untyped-def]
-    """Medians (pixels,), halves up, and counts of an integer stack (observations, pixels)."""
+    """Medians (pixels,), halves up, and counts of an integer stack (observations, pixels).
+
+    `network` finishes runs of four, for the depth rounded up to a multiple of four: see `median_network`.
+    """
     depth, pixels = stack.shape
     medians = np.empty(pixels, stack.dtype)
     counts = np.zeros(pixels, np.uint16)
-    block = np.empty((depth, BLOCK_PIXELS), stack.dtype)
+    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
+    absent = np.full(BLOCK_PIXELS, nodata, stack.dtype)
     for start in range(0, pixels, BLOCK_PIXELS):
         stop = min(start + BLOCK_PIXELS, pixels)
-        for k in range(depth):
-            _take(stack[k, start:stop], nodata, last, block[k, : stop - start], counts[start:stop])
-        _sort(block, network, stop - start)
+        _sorted_block(stack, start, absent, nodata, last, network, block, counts[start:stop])
         for place in range(stop - start):
             count = np.int64(counts[start + place])
             if count == 0:
@@ -142,16 +177,15 @@ def integer_medians(stack, nodata, last, network):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def float_medians(stack, nodata, last, network):  # type: ignore[no-untyped-def]
-    """Medians (pixels,) and counts of a floating-point stack (observations, pixels)."""
+    """Medians (pixels,) and counts of a floating-point stack, as `integer_medians`."""
     depth, pixels = stack.shape
     medians = np.empty(pixels, stack.dtype)
     counts = np.zeros(pixels, np.uint16)
-    block = np.empty((depth, BLOCK_PIXELS), stack.dtype)
+    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
+    absent = np.full(BLOCK_PIXELS, nodata, stack.dtype)
     for start in range(0, pixels, BLOCK_PIXELS):
         stop = min(start + BLOCK_PIXELS, pixels)
-        for k in range(depth):
-            _take(stack[k, start:stop], nodata, last, block[k, : stop - start], counts[start:stop])
-        _sort(block, network, stop - start)
+        _sorted_block(stack, start, absent, nodata, last, network, block, counts[start:stop])
         for place in range(stop - start):
             count = np.int64(counts[start + place])
             if count == 0:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agristat_platform.imagery.medians import masked_median
 from agristat_platform.imagery.percentiles import masked_percentiles
-from agristat_platform.imagery.sorting_networks import BLOCK_PIXELS, sorting_network
+from agristat_platform.imagery.sorting_networks import BLOCK_PIXELS, median_network, sorting_network
 
 
 def exchanged(network, values):
@@ -24,6 +24,8 @@ def test_networks_sort_every_arrangement_of_zeros_and_ones(depth):
     """What sorts all of 0 and 1 sorts anything (Knuth 5.3.4, theorem Z)."""
     values = np.array(list(itertools.product((0, 1), repeat=depth)), np.uint8).reshape(2**depth, depth).T
     assert (exchanged(sorting_network(depth), values.copy()) == np.sort(values, axis=0)).all()
+    runs = np.concatenate([np.sort(values[k : k + 4], axis=0) for k in range(0, depth, 4)] or [values])
+    assert (exchanged(sorting_network(depth, None, 4), runs.copy()) == np.sort(values, axis=0)).all()
     for outputs in {0, depth // 2 + 1, depth}:
         done = exchanged(sorting_network(depth, outputs), values.copy())
         assert (done[:outputs] == np.sort(values, axis=0)[:outputs]).all()
@@ -32,6 +34,7 @@ def test_networks_sort_every_arrangement_of_zeros_and_ones(depth):
 def test_number_of_comparisons():
     assert [len(sorting_network(depth)) for depth in (0, 1, 2, 4, 8, 16)] == [0, 0, 1, 5, 19, 63]  # Knuth's table
     assert len(sorting_network(24, 13)) == 119
+    assert len(median_network(24)) == 89  # 30 are done before
 
 
 @settings(max_examples=40, deadline=None)
