@@ -63,6 +63,12 @@ def _drawn(
     if survey.segment_side_m is None or survey.sample_size is None:  # the region file's own check sees to that
         raise TypeError(f"an area frame without segment side or sample size: {survey!r}")
     frame = sampling.area_frame(region.aoi_projected(), survey.segment_side_m, crs=region.crs)
+    if frame.num_rows < survey.sample_size:
+        raise sampling.DesignError(
+            f"{survey.sample_size} segments are to be drawn and the area has {frame.num_rows} of {survey.segment_side_m:g} m",
+            where=f"config/regions/{region.code}.yaml: survey",
+            remedy="Make segment_side_m or sample_size smaller",
+        )
     raster, cultivated, basis = _stratification_raster(region, catalogue, archive, previous_crop_maps)
     share = sampling.cultivated_share(frame, raster, cultivated)
     frame = sampling.stratify(frame, share, survey.strata.bounds)

@@ -187,9 +187,12 @@ def _verify_mirror(store: Store, place: Place, report: StoreReport) -> None:
         return
     mirror = store.mirror.target
     if parity.unavailable:
-        expected = "a readable mirror"
-        problem = Problem("mirror_unavailable", mirror.uri(place.directory), expected, parity.unavailable, remedy)
-        report.problems.append(problem)
+        # said once: every further partition would say the same of the same mirror
+        if not any(problem.kind == "mirror_unavailable" for problem in report.problems):
+            expected = "a readable mirror"
+            remedy = "Mount or reach the mirror, then verify again"
+            report.problems.append(Problem("mirror_unavailable", mirror.uri(""), expected, parity.unavailable, remedy))
+        return
     for path in parity.missing:
         report.problems.append(Problem("mirror_missing", mirror.uri(path), "present", "absent", remedy))
     for path in parity.differing:

@@ -5,12 +5,16 @@ What belongs here: rules for `agristat region check` and `add` beyond the schema
 
 from __future__ import annotations
 
-from agristat_platform import imagery
+from agristat_platform import features, imagery
 from agristat_platform.catalogue import Region, did_you_mean
 
 
 def imagery_problems(region: Region) -> list[str]:
-    """Collections without a band table and bands that a collection does not have, a line each: field, value, allowed."""
+    """Names that no band table knows, a line each: field, value, allowed.
+
+    Collections without a band table, bands that a collection does not have, and segmentation layers that are neither a
+    requested band nor a spectral index.
+    """
     problems = []
     for name, request in region.imagery.collections.items() if region.imagery else ():
         try:
@@ -26,4 +30,18 @@ def imagery_problems(region: Region) -> list[str]:
             for band in request.bands
             if band not in bands
         ]
-    return problems
+    # a mistyped band would be named twice
+    return problems or _segmentation_problems(region)
+
+
+def _segmentation_problems(region: Region) -> list[str]:
+    if region.imagery is None:
+        return []
+    requested = [band for request in region.imagery.collections.values() for band in request.bands]
+    known = [*dict.fromkeys(requested), *features.INDICES]
+    allowed = {name.casefold() for name in known}
+    return [
+        f'segmentation.layers: got "{layer}"; allowed: {", ".join(known)}{did_you_mean(layer, known)}'
+        for layer in region.segmentation.layers
+        if layer.casefold() not in allowed
+    ]

@@ -21,7 +21,7 @@ from agristat_platform.errors import AgristatError
 from agristat_platform.estimation import FieldDataError
 from agristat_platform.imagery import AoiOutsideImageryError, NoScenesLeftError, UnreadableSceneError
 from agristat_platform.provenance import HashMismatchError
-from agristat_platform.sampling import SampleOutsideStratumError
+from agristat_platform.sampling import DesignError, SampleOutsideStratumError
 from resources.errors import StoreFullError, StoreReadOnlyError
 
 VALLEY, FIRST, SECOND = "demo-valley", "2023-10", "2024-10"
@@ -70,6 +70,15 @@ def test_no_scene_left_after_the_cloud_filter_is_named(fresh):
     text = refused(fresh(clearer_than_any), NoScenesLeftError, selection="scenes")
     assert "sentinel-2-l2a" in text or "landsat-c2-l2" in text
     assert "max_cloud_share" in text
+
+
+def test_a_sample_larger_than_the_frame_is_named_with_its_fields(fresh):
+    def huge_segments(region):
+        region["survey"]["segment_side_m"] = 5000
+
+    text = refused(fresh(huge_segments), DesignError, selection="survey_samples")
+    assert "of 5000 m" in text
+    assert "segment_side_m or sample_size" in text
 
 
 def kept_scene_file(installation, asset):

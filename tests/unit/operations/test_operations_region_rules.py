@@ -13,6 +13,7 @@ from agristat_platform.operations.region_rules import imagery_problems
     [
         ("sentinel-2-l2a:", "sentinel-2-l2:", 'imagery.collections: got "sentinel-2-l2"; allowed: .*sentinel-2-l2a'),
         ("B08, B11", "B8, B11", 'sentinel-2-l2a.bands: got "B8"; allowed: B01, .*B08.*did you mean'),
+        ("  min_pixels: 30", "  layers: [ndvi, B8A]", 'segmentation.layers: got "B8A"; allowed: B02, .*ndvi'),
     ],
 )
 def test_a_typo_in_imagery_is_one_line_and_nothing_is_added(right, wrong, problem, repository, tmp_path):
