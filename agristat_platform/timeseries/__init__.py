@@ -4,6 +4,6 @@ Belongs here: mathematics over the time axis. Composites are made in `imagery`, 
 """
 
 from agristat_platform.timeseries.errors import SeriesShapeError, SeriesValueError, TimeSeriesError
-from agristat_platform.timeseries.whittaker import whittaker_smooth
+from agristat_platform.timeseries.whittaker import whittaker_smooth, whittaker_vcurve
 
-__all__ = ["SeriesShapeError", "SeriesValueError", "TimeSeriesError", "whittaker_smooth"]
+__all__ = ["SeriesShapeError", "SeriesValueError", "TimeSeriesError", "whittaker_smooth", "whittaker_vcurve"]
