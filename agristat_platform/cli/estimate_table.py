@@ -50,7 +50,7 @@ def print_estimates(platform: Platform, stored: StoredVersion) -> None:
     rows = estimate_rows(stored)
     title = f"{region.name.get('en', region.code)}, {season.name.get('en', partition.season)}"
     if not rows:
-        console.print(f"{title}: no official estimate. {stored.manifest.parameters.get('reason', '')}")
+        console.print(f"{title}. {stored.manifest.parameters.get('reason') or 'No official estimate.'}", soft_wrap=True)
         return
     names = {crop.code: crop.name.get("en", crop.code) for crop in platform.catalogue.nomenclature(region.code).crops}
     console.print(
