@@ -21,7 +21,7 @@ from agristat_platform.imagery.collections import Band, Collection, collection_t
 from agristat_platform.imagery.encoding import acquisition_of, collection_of, epsg_of, moment_of, tile_of
 from agristat_platform.imagery.errors import NoScenesLeftError
 from agristat_platform.imagery.exact_copy import copy_exactly
-from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, CompositeWriter, layer_row, stored
+from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, CompositeWriter, layer_row
 from agristat_platform.imagery.masks import CLEAR, DATA_MISSING
 from agristat_platform.imagery.medians import first_with_data, masked_mean, masked_median
 from agristat_platform.imagery.reading import SceneReader
@@ -195,7 +195,7 @@ class _Build:
             stack = np.full((len(overpasses), *shape), storage.nodata, storage.dtype)
             for number, overpass in enumerate(overpasses):
                 owner = None if owners is None else owners[number]
-                stack[number] = stored(self._merged(reader, overpass, band, rows, owner), storage)
+                self._merge(reader, overpass, band, rows, owner, stack[number])
             if band.kind == "radar":
                 composed.append(masked_mean(stack))
             else:
@@ -210,13 +210,23 @@ class _Build:
             owner[(owner == index) & (sky != CLEAR)] = -1
         return owner
 
-    def _merged(
-        self, reader: SceneReader, overpass: Overpass, band: Band, rows: slice, owner: NDArray[np.int16] | None
-    ) -> NDArray[np.float32]:
-        """Physical values of one overpass, NaN where missing."""
-        merged = np.full((rows.stop - rows.start, self.grid.width), np.nan, np.float32)
+    def _merge(
+        self,
+        reader: SceneReader,
+        overpass: Overpass,
+        band: Band,
+        rows: slice,
+        owner: NDArray[np.int16] | None,
+        merged: NDArray[Any],
+    ) -> None:
+        """Fill `merged`, missing everywhere, with the stored pixels of one overpass."""
         for index, item in enumerate(overpass):
-            wanted = np.isnan(merged) if owner is None else owner == index
+            wanted = _missing(merged, band) if owner is None else owner == index
             if wanted.any():
-                merged[wanted] = reader.values(item, self.table, band, rows)[wanted]
-        return merged
+                np.copyto(merged, reader.composite_pixels(item, self.table, band, rows), where=wanted)
+
+
+def _missing(pixels: NDArray[Any], band: Band) -> NDArray[np.bool_]:
+    """Where stored pixels of a band are missing."""
+    nodata = STORAGE[band.kind].nodata
+    return np.isnan(pixels) if np.isnan(nodata) else pixels == nodata
