@@ -1,9 +1,21 @@
-"""Series of observations on a season's regular grid: smoothing and gap filling.
+"""Series of observations on a season's regular grid: smoothing, gap filling and even sampling.
 
 Belongs here: mathematics over the time axis. Composites are made in `imagery`, features in `features`.
 """
 
 from agristat_platform.timeseries.errors import SeriesShapeError, SeriesValueError, TimeSeriesError
-from agristat_platform.timeseries.whittaker import whittaker_smooth, whittaker_vcurve
+from agristat_platform.timeseries.season import SeasonGrid, SeasonSeries, season_grid, smooth_to_grid
+from agristat_platform.timeseries.whittaker import DEFAULT_SMOOTHINGS, whittaker_smooth, whittaker_vcurve
 
-__all__ = ["SeriesShapeError", "SeriesValueError", "TimeSeriesError", "whittaker_smooth", "whittaker_vcurve"]
+__all__ = [
+    "DEFAULT_SMOOTHINGS",
+    "SeasonGrid",
+    "SeasonSeries",
+    "SeriesShapeError",
+    "SeriesValueError",
+    "TimeSeriesError",
+    "season_grid",
+    "smooth_to_grid",
+    "whittaker_smooth",
+    "whittaker_vcurve",
+]
