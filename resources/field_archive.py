@@ -20,7 +20,6 @@ from agristat_platform.geometry import geometry_crs
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from resources.errors import FieldArchiveError
 
-SEASON = "{season}"  # in a file name of a region: the season's key
 REQUIRED_LABEL_COLUMNS = ("label_id", "crop_code", "geometry", "role")
 
 
@@ -75,7 +74,7 @@ class FieldArchive:
             return DeliveredLabels(
                 pq.read_table(path), None, "simulated windshield survey", (_record("training labels", path),)
             )
-        path = self.settings.data_file((region.training.file or "").replace(SEASON, season))
+        path = self.settings.data_file(region.training.file or "", season)
         self._require(path, "put the file there, or change training.file")
         return self._labels_from_file(region, path, nomenclature)
 
@@ -124,7 +123,7 @@ class FieldArchive:
             truth = self.settings.archive_dir / region.code / "truth" / season / "parcels.parquet"
             return Observations(table, "simulated enumeration", (_record("simulated parcels", truth),))
         if survey.field_data == "file" and survey.field_data_file:
-            path = self.settings.data_file(survey.field_data_file.replace(SEASON, season))
+            path = self.settings.data_file(survey.field_data_file, season)
             self._require(path, "put the file there, or change survey.field_data_file")
             return Observations(
                 _cast(

@@ -23,7 +23,7 @@ from agristat_platform.catalogue.nomenclature import CropNomenclature
 from agristat_platform.catalogue.problems import problem_lines, shown
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.seasons import season_keys_between, season_window
-from agristat_platform.catalogue.settings import PATH_PLACEHOLDERS, Settings
+from agristat_platform.catalogue.settings import PATH_PLACEHOLDERS, SEASON_PLACEHOLDER, Settings
 from agristat_platform.catalogue.yaml_source import display_path, read_yaml
 
 
@@ -221,15 +221,17 @@ def _named_catalogues(imagery: Any) -> list[tuple[str, Any]]:
 
 
 def _path_problems(region: Region) -> list[str]:
-    named = {
-        "training.file": region.training.file if region.training else None,
-        "survey.field_data_file": region.survey.field_data_file,
+    by_season = (*PATH_PLACEHOLDERS, SEASON_PLACEHOLDER)
+    paths = {
+        "imagery.files": (region.imagery.files if region.imagery else None, PATH_PLACEHOLDERS),
+        "training.file": (region.training.file if region.training else None, by_season),
+        "survey.field_data_file": (region.survey.field_data_file, by_season),
     }
     return [
-        _not_among(field, placeholder, PATH_PLACEHOLDERS)
-        for field, path in named.items()
+        _not_among(field, placeholder, allowed)
+        for field, (path, allowed) in paths.items()
         for placeholder in re.findall(r"\{[^}]*\}", path or "")
-        if placeholder not in PATH_PLACEHOLDERS
+        if placeholder not in allowed
     ]
 
 

@@ -21,6 +21,7 @@ from agristat_platform.catalogue.yaml_source import display_path, read_yaml
 
 SETTINGS_FILE = "agristat.yaml"
 PATH_PLACEHOLDERS = ("{real_data}", "{config}", "{home}")
+SEASON_PLACEHOLDER = "{season}"
 CatalogueKind = Literal["embedded", "stac_api", "earth_search", "planetary_computer"]
 
 
@@ -156,13 +157,17 @@ class Settings:
             remedy=f"{hint}There are: {', '.join(self.catalogues)}",
         )
 
-    def data_file(self, text: str) -> Path:
+    def data_file(self, text: str, season: str | None = None) -> Path:
         """Return a path from a region file: `{real_data}`, `{config}` and `{home}` filled in, else relative to config/.
+
+        `{season}` becomes the season's key where one is given.
 
         The file need not exist.
         """
         for name, folder in zip(PATH_PLACEHOLDERS, (self.real_data, self.config_dir, self.home), strict=True):
             text = text.replace(name, str(folder))
+        if season is not None:
+            text = text.replace(SEASON_PLACEHOLDER, season)
         return (self.config_dir / text).resolve()
 
 

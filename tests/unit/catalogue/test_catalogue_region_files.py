@@ -114,7 +114,7 @@ BAD_FILES = {
         [("interval: month", "intervall: month"), ("crops: demo", "crops: dmeo"), (": embedded", ": embeded")],
         [
             "imagery.intervall: unknown key; allowed: catalogue, collections, interval, max_cloud_share, "
-            'min_aoi_cover (did you mean "interval"?)',
+            'min_aoi_cover, files (did you mean "interval"?)',
             'crops: got "dmeo"; allowed: bahia, demo, iowa, mexico-sonora, senegal, spain (did you mean "demo"?)',
             'imagery.catalogue: got "embeded"; allowed: embedded, earth-search, planetary-computer '
             '(did you mean "embedded"?)',
@@ -256,11 +256,25 @@ def test_a_self_crossing_area_is_refused_at_the_place_of_the_crossing(config_dir
     assert "aoi: the polygon is not valid: Self-intersection[-5.97" in problem
 
 
-def test_a_path_names_only_folders_of_the_settings(config_dir: Path, edited: Edit) -> None:
-    (problem,) = check_region_file(edited(("{real_data}", "{realdata}"), region="br-western-bahia"), config_dir, env={})
+def test_a_path_names_only_folders_of_the_settings_and_the_season_where_there_is_one(
+    config_dir: Path, edited: Edit
+) -> None:
+    wrong = ("{real_data}/western_bahia_cbers/labelled", "{realdata}/western_bahia_cbers/labelled")
+    (problem,) = check_region_file(edited(wrong, region="br-western-bahia"), config_dir, env={})
     assert problem.endswith(
-        'training.file: got "{realdata}"; allowed: {real_data}, {config}, {home} (did you mean "{real_data}"?)'
+        'training.file: got "{realdata}"; allowed: {real_data}, {config}, {home}, {season} (did you mean "{real_data}"?)'
     )
+    (problem,) = check_region_file(
+        edited(("cbers/cogs", "cbers/{season}"), region="br-western-bahia"), config_dir, env={}
+    )
+    assert "imagery.files" in problem
+    by_season = ("labelled_series.parquet", "labels_{season}.parquet")
+    assert check_region_file(edited(by_season, region="br-western-bahia"), config_dir, env={}) == []
+
+
+def test_a_season_in_a_file_name_becomes_its_key(catalogue: Catalogue) -> None:
+    settings = catalogue.settings
+    assert settings.data_file("{home}/labels_{season}.parquet", "2018-10") == settings.home / "labels_2018-10.parquet"
 
 
 def test_collections_are_asked_of_the_catalogue_they_name(catalogue: Catalogue) -> None:
