@@ -218,10 +218,11 @@ def _observations(
         raise SeriesValueError(
             "a date is missing", where=f"date {int(np.argmax(np.isnat(days)))}", remedy="Drop observations without date"
         )
-    checked = np.ones((1, len(days))) if weights is None else np.atleast_2d(np.asarray(weights, dtype=np.float64))
+    given = np.ones(len(days)) if weights is None else np.asarray(weights, dtype=np.float64)
+    checked = np.atleast_2d(given)
     if checked.shape not in (values.shape, (1, len(days))):
         raise SeriesShapeError(
-            f"weights of shape {np.shape(weights)} do not fit values of shape {values.shape}",
+            f"weights of shape {given.shape} do not fit values of shape {values.shape}",
             remedy="Give one weight per value or per date",
         )
     bad = ~(np.isfinite(checked) & (checked >= 0))
