@@ -31,6 +31,11 @@ class Places:
     y: NDArray[np.float64]
 
     @cached_property
+    def is_lattice(self) -> bool:
+        """Whether x depends on the column alone and y on the row alone."""
+        return bool(self.x.size and (self.x == self.x[0]).all() and (self.y == self.y[:, :1]).all())
+
+    @cached_property
     def x_range(self) -> tuple[float, float]:
         """Least and greatest x."""
         return float(self.x.min()), float(self.x.max())
@@ -136,7 +141,12 @@ def sample_bilinear(source: NDArray[Any], transform: Affine, places: Places, nod
         Value that means missing; NaN for floats without one (NaN is always missing).
     """
     inverse = np.array(tuple(~transform)[:6])
-    return _bilinear(np.ascontiguousarray(source, dtype=np.float32), places.x, places.y, inverse, np.float32(nodata))
+    pixels = np.ascontiguousarray(source, dtype=np.float32)
+    if places.is_lattice and inverse[1] == 0.0 and inverse[3] == 0.0 and pixels.size:
+        cols = inverse[0] * places.x[0] + inverse[2] - 0.5
+        rows = inverse[4] * places.y[:, 0] + inverse[5] - 0.5
+        return _bilinear_lattice(pixels, cols, rows, np.float32(nodata))
+    return _bilinear(pixels, places.x, places.y, inverse, np.float32(nodata))
 
 
 def sample_nearest(source: NDArray[Any], transform: Affine, places: Places) -> NDArray[np.float32]:
@@ -178,6 +188,69 @@ def _bilinear(source, x, y, inverse, nodata):  # type: ignore[no-untyped-def]
                     total += weight * value
                     weights += weight
             out[i, j] = total / weights
+    return out
+
+
+@njit(cache=True)
+def _neighbours(positions, size):  # type: ignore[no-untyped-def]
+    """Along one axis: inside or not, nearest cell, the two cells around and their weights, 0 beyond the edge."""
+    count = positions.size
+    inside, nearest = np.zeros(count, np.bool_), np.zeros(count, np.int32)
+    before, after = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    weight_before, weight_after = np.zeros(count), np.zeros(count)
+    for i in range(count):
+        position = positions[i]
+        if abs(position - np.rint(position)) < 1e-6:
+            position = np.rint(position)
+        if not (position >= -0.5 and position < size - 0.5):
+            continue
+        inside[i] = True
+        nearest[i] = math.floor(position + 0.5)
+        cell = math.floor(position)
+        if cell >= 0:
+            before[i] = cell
+            weight_before[i] = 1.0 - abs(position - cell)
+        if cell + 1 < size:
+            after[i] = cell + 1
+            weight_after[i] = 1.0 - abs(position - (cell + 1))
+    return inside, nearest, before, after, weight_before, weight_after
+
+
+@njit(cache=True)
+def _bilinear_lattice(source, cols, rows, nodata):  # type: ignore[no-untyped-def]
+    """`_bilinear` where rows and columns can be placed once each: the same sums in the same order, without branches."""
+    height, width = source.shape
+    out = np.full((rows.size, cols.size), np.nan, np.float32)
+    inside_row, near_row, above, below, weight_above, weight_below = _neighbours(rows, height)
+    inside, near, left, right, weight_left, weight_right = _neighbours(cols, width)
+    for i in range(rows.size):
+        if not inside_row[i]:
+            continue
+        upper, lower, nearest = source[above[i]], source[below[i]], source[near_row[i]]
+        row_out = out[i]
+        up, down = weight_above[i], weight_below[i]
+        for j in range(cols.size):
+            total, weights = 0.0, 0.0
+            a, b, c, d = upper[left[j]], upper[right[j]], lower[left[j]], lower[right[j]]
+            weight = up * weight_left[j]
+            used = (weight > 0.0) & (a == a) & (a != nodata)
+            total += weight * a if used else 0.0
+            weights += weight if used else 0.0
+            weight = up * weight_right[j]
+            used = (weight > 0.0) & (b == b) & (b != nodata)
+            total += weight * b if used else 0.0
+            weights += weight if used else 0.0
+            weight = down * weight_left[j]
+            used = (weight > 0.0) & (c == c) & (c != nodata)
+            total += weight * c if used else 0.0
+            weights += weight if used else 0.0
+            weight = down * weight_right[j]
+            used = (weight > 0.0) & (d == d) & (d != nodata)
+            total += weight * d if used else 0.0
+            weights += weight if used else 0.0
+            value = nearest[near[j]]
+            present = inside[j] & (value == value) & (value != nodata)
+            row_out[j] = total / (weights if present else 1.0) if present else np.nan
     return out
 
 

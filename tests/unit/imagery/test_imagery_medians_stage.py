@@ -8,6 +8,7 @@ from agristat_platform.imagery import UnreadableSceneError
 from agristat_platform.imagery.collections import collection_table
 from agristat_platform.imagery.layers import STORAGE, stored
 from agristat_platform.imagery.reading import SceneReader
+from agristat_platform.imagery.resampling import Places, sample_bilinear
 
 SENTINEL2 = collection_table("sentinel-2-l2a")
 RED = SENTINEL2.band("B04")
@@ -72,3 +73,24 @@ def test_damaged_file_on_the_lattice_is_named(sentinel2, grid):
         file.truncate(file.seek(0, 2) // 2)
     with SceneReader(grid) as reader, pytest.raises(UnreadableSceneError, match="band B04 of scene torn"):
         reader.composite_pixels(item, SENTINEL2, RED, ROWS)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_lattice_is_sampled_to_the_bit_as_scattered_places_are(seed):
+    rng = np.random.default_rng(seed)
+    source = rng.normal(size=rng.integers(1, 40, 2)).astype(np.float32)
+    nodata = float(rng.choice([np.nan, 0.0, 5.0]))
+    source[rng.random(source.shape) < 0.2] = nodata
+    source[rng.random(source.shape) < 0.1] = np.nan
+    cell = rng.choice([10.0, 20.0, 30.0, 13.7])
+    transform = Affine(cell, 0, 499_980, 0, -cell, 4_600_020)
+    x = 499_980 + rng.choice([-20.0, 0.0, 5.0, 1e-6, 3.3]) + 10 * (np.arange(60) + 0.5)
+    y = 4_600_020 - rng.choice([-35.0, 0.0, 5.0, 3.3]) - 10 * (np.arange(50) + 0.5)
+    x, y = np.broadcast_to(x, (50, 60)).copy(), np.broadcast_to(y[:, None], (50, 60)).copy()
+    lattice = Places(x, y)
+    scattered = Places(np.hstack([x, x[:, :1]]), np.hstack([y, y[:, :1]]))  # one column again, one place elsewhere
+    scattered.y[0, -1] += 1000.0
+    assert lattice.is_lattice
+    assert not scattered.is_lattice
+    expected = sample_bilinear(source, transform, scattered, nodata)[:, :-1]
+    assert sample_bilinear(source, transform, lattice, nodata).tobytes() == expected.tobytes()
