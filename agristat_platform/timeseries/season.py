@@ -189,16 +189,17 @@ def smooth_to_grid(
     for first in range(0, len(values), _CHUNK):
         part = slice(first, min(first + _CHUNK, len(values)))
         part_weights = checked[part] if len(checked) > 1 else checked
-        gridded = np.full((part.stop - first, len(grid.nodes)), np.nan)
+        gridded = np.zeros((part.stop - first, len(grid.nodes)))
         grid_weights = np.zeros_like(gridded)
-        part_values = np.ascontiguousarray(values[part], dtype=np.float64)
-        _bin(part_values, part_weights, by_day, day_number, node, inside, gridded, grid_weights, clear[part])
+        part_values = np.ascontiguousarray(values[part], dtype=sampled.dtype)
+        if _bin(part_values, part_weights, by_day, day_number, node, inside, gridded, grid_weights, clear[part]):
+            raise _refused(values, checked)
         if lambdas is None:
             curve, used[part] = whittaker_vcurve(gridded, grid_weights, order=order, envelope=envelope, n_jobs=n_jobs)
         else:
             used[part] = lambdas[part]
             curve = whittaker_smooth(gridded, grid_weights, used[part], order, envelope=envelope, n_jobs=n_jobs)
-        sampled[part] = curve[:, left] * (1 - share) + curve[:, left + 1] * share
+        _read(curve, left, share, sampled[part])
     too_few = (clear < min_clear_dates) | np.isnan(sampled[:, 0])
     sampled[too_few] = np.nan
     used[too_few] = np.nan
@@ -207,8 +208,8 @@ def smooth_to_grid(
 
 def _observations(
     dates: Sequence[date] | Days, values: npt.NDArray[Any], weights: npt.NDArray[Any] | None
-) -> tuple[Days, npt.NDArray[np.float64]]:
-    """Days, and weights as (n_series or 1, n_dates), once everything fits together."""
+) -> tuple[Days, Floats]:
+    """Days, and weights as (n_series or 1, n_dates), once the shapes fit together."""
     days = np.asarray(dates, dtype="datetime64[D]")
     if values.ndim != 2 or days.shape != values.shape[1:]:
         raise SeriesShapeError(
@@ -218,25 +219,28 @@ def _observations(
         raise SeriesValueError(
             "a date is missing", where=f"date {int(np.argmax(np.isnat(days)))}", remedy="Drop observations without date"
         )
-    given = np.ones(len(days)) if weights is None else np.asarray(weights, dtype=np.float64)
+    given = np.ones(len(days)) if weights is None else np.asarray(weights)
     checked = np.atleast_2d(given)
     if checked.shape not in (values.shape, (1, len(days))):
         raise SeriesShapeError(
             f"weights of shape {given.shape} do not fit values of shape {values.shape}",
             remedy="Give one weight per value or per date",
         )
-    bad = ~(np.isfinite(checked) & (checked >= 0))
+    return days, np.ascontiguousarray(checked, dtype=np.float32 if checked.dtype == np.float32 else np.float64)
+
+
+def _refused(values: npt.NDArray[Any], weights: Floats) -> SeriesValueError:
+    """The error that names the first weight or value that is not allowed."""
+    bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         row, at = np.argwhere(bad)[0]
-        raise SeriesValueError(
-            f"a weight is {checked[row, at]}", where=f"series {row}, date {at}", remedy="Give 0 to leave a value out"
+        return SeriesValueError(
+            f"a weight is {weights[row, at]}", where=f"series {row}, date {at}", remedy="Give 0 to leave a value out"
         )
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        row, at = np.argwhere(np.isinf(values))[0]
-        raise SeriesValueError(
-            "a value is infinite", where=f"series {row}, date {at}", remedy="Mark missing values as NaN"
-        )
-    return days, checked
+    row, at = np.argwhere(np.isinf(values))[0]
+    return SeriesValueError(
+        "a value is infinite", where=f"series {row}, date {at}", remedy="Mark missing values as NaN"
+    )
 
 
 def _lambdas(smoothing: float | npt.NDArray[Any] | str, n_series: int) -> npt.NDArray[np.float64] | None:
@@ -254,26 +258,37 @@ def _lambdas(smoothing: float | npt.NDArray[Any] | str, n_series: int) -> npt.ND
     return np.broadcast_to(given, (n_series,))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _bin(values, weights, by_day, day_number, node, inside, gridded, grid_weights, clear):  # type: ignore[no-untyped-def]
-    """Weighted means on nodes, dates in the order of `by_day`, so that the order they come in changes no bit."""
+    """Weighted means on nodes, dates in the order of `by_day`, so that the order they come in changes no bit.
+
+    A node without observation keeps value and weight 0. Returns how many values or weights are not allowed.
+    """
+    refused = 0
     for s in range(len(values)):
         row = s if len(weights) > 1 else 0
         clear[s] = 0
         last_day = -1
         for k in range(len(by_day)):
-            value = values[s, by_day[k]]
-            weight = weights[row, by_day[k]]
+            value = np.float64(values[s, by_day[k]])
+            weight = np.float64(weights[row, by_day[k]])
+            refused += 0 if (weight >= 0.0) & (weight < np.inf) & (abs(value) != np.inf) else 1
             at = node[k]
             if at < 0 or value != value or weight == 0.0:
                 continue
             if inside[k] and day_number[k] != last_day:
                 clear[s] += 1
                 last_day = day_number[k]
-            if grid_weights[s, at] == 0.0:
-                gridded[s, at] = 0.0
             gridded[s, at] += weight * value
             grid_weights[s, at] += weight
         for at in range(gridded.shape[1]):
-            if grid_weights[s, at] > 0.0:
-                gridded[s, at] /= grid_weights[s, at]
+            gridded[s, at] /= grid_weights[s, at] if grid_weights[s, at] > 0.0 else 1.0
+    return refused
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _read(curve, left, share, sampled):  # type: ignore[no-untyped-def]
+    """Straight lines between nodes, at `share` of the way from node `left` to the next."""
+    for s in range(len(curve)):
+        for k in range(len(left)):
+            sampled[s, k] = curve[s, left[k]] * (1.0 - share[k]) + curve[s, left[k] + 1] * share[k]
