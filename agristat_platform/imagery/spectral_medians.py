@@ -127,13 +127,18 @@ def _flattened(stack: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[NDArray[A
 
 
 @njit(cache=True)
+def _add_squares(one, other, squares):  # type: ignore[no-untyped-def]
+    for pixel in range(squares.size):
+        difference = one[pixel] - other[pixel]
+        squares[pixel] += difference * difference
+
+
+@njit(cache=True)
 def _distances(spectra, centre, squares):  # type: ignore[no-untyped-def]
     """Squared distances of one observation of a block of pixels to the centre."""
     squares[:] = 0.0
     for band in range(len(spectra)):
-        for pixel in range(squares.size):
-            difference = spectra[band, pixel] - centre[band, pixel]
-            squares[pixel] += difference * difference
+        _add_squares(spectra[band], centre[band], squares)
 
 
 @njit(cache=True)
@@ -159,7 +164,7 @@ def _geometric_medians(stack, valid, tolerance, most_steps):  # type: ignore[no-
             for pixel in range(size):
                 centre[band, pixel] /= max(count[pixel], 1.0)
         resting = count <= 2
-        _iterate(spectra, valid[:, start:stop], centre, resting, tolerance, most_steps)
+        _iterate(spectra, valid[:, start:stop].copy(), centre, resting, tolerance, most_steps)
         for pixel in range(size):
             counts[start + pixel] = np.uint16(count[pixel])
             converged[start + pixel] = resting[pixel]
@@ -169,7 +174,24 @@ def _geometric_medians(stack, valid, tolerance, most_steps):  # type: ignore[no-
 
 
 @njit(cache=True)
-def _iterate(spectra, valid, centre, resting, tolerance, most_steps):  # type: ignore[no-untyped-def]
+def _invert(squares, present, weight, coinciding):  # type: ignore[no-untyped-def]
+    """Squared distances into weights, in place: one over the distance, 0 for what is missing or lies on the centre."""
+    for pixel in range(squares.size):
+        apart = squares[pixel] > 0.0
+        inverse = 1.0 / np.sqrt(squares[pixel] if apart else 1.0) if present[pixel] & apart else 0.0
+        coinciding[pixel] += 1.0 if present[pixel] & (not apart) else 0.0
+        weight[pixel] += inverse
+        squares[pixel] = inverse
+
+
+@njit(cache=True)
+def _add_weighted(weights, values, total):  # type: ignore[no-untyped-def]
+    for pixel in range(total.size):
+        total[pixel] += weights[pixel] * values[pixel]
+
+
+@njit(cache=True)
+def _iterate(spectra, present, centre, resting, tolerance, most_steps):  # type: ignore[no-untyped-def]
     """Move the centres that do not rest yet, in place."""
     depth, bands, size = spectra.shape
     squares, weight, coinciding = np.empty(size), np.empty(size), np.empty(size)
@@ -182,16 +204,9 @@ def _iterate(spectra, valid, centre, resting, tolerance, most_steps):  # type: i
         target[:] = 0.0
         for k in range(depth):
             _distances(spectra[k], centre, squares)
-            for pixel in range(size):
-                present = valid[k, pixel]
-                apart = squares[pixel] > 0.0
-                inverse = 1.0 / np.sqrt(squares[pixel]) if present and apart else 0.0
-                coinciding[pixel] += 1.0 if present and not apart else 0.0
-                weight[pixel] += inverse
-                squares[pixel] = inverse
+            _invert(squares, present[k], weight, coinciding)
             for band in range(bands):
-                for pixel in range(size):
-                    target[band, pixel] += squares[pixel] * spectra[k, band, pixel]
+                _add_weighted(squares, spectra[k, band], target[band])
         for pixel in range(size):
             if not resting[pixel]:
                 resting[pixel] = _step(centre[:, pixel], target[:, pixel], weight[pixel], coinciding[pixel], tolerance)
@@ -217,6 +232,14 @@ def _step(centre, target, weight, coinciding, tolerance):  # type: ignore[no-unt
 
 
 @njit(cache=True)
+def _add_distances(squares, one_valid, other_valid, one, other):  # type: ignore[no-untyped-def]
+    for pixel in range(squares.size):
+        distance = np.sqrt(squares[pixel]) if one_valid[pixel] & other_valid[pixel] else 0.0
+        one[pixel] += distance
+        other[pixel] += distance
+
+
+@njit(cache=True)
 def _medoids(stack, valid):  # type: ignore[no-untyped-def]
     depth, bands, pixels = stack.shape
     observation = np.full(pixels, -1, np.int32)
@@ -224,21 +247,15 @@ def _medoids(stack, valid):  # type: ignore[no-untyped-def]
     for start in range(0, pixels, BLOCK_PIXELS):
         stop = min(start + BLOCK_PIXELS, pixels)
         size = stop - start
+        spectra = np.empty((depth, bands, size))
+        for k in range(depth):
+            for band in range(bands):
+                spectra[k, band, :] = stack[k, band, start:stop]
         sums, squares = np.zeros((depth, size)), np.empty(size)
         for first in range(depth):
             for second in range(first + 1, depth):
-                squares[:] = 0.0
-                for band in range(bands):
-                    for pixel in range(size):
-                        difference = np.float64(stack[first, band, start + pixel]) - np.float64(
-                            stack[second, band, start + pixel]
-                        )
-                        squares[pixel] += difference * difference
-                for pixel in range(size):
-                    both = valid[first, start + pixel] and valid[second, start + pixel]
-                    distance = np.sqrt(squares[pixel]) if both else 0.0
-                    sums[first, pixel] += distance
-                    sums[second, pixel] += distance
+                _distances(spectra[second], spectra[first], squares)
+                _add_distances(squares, valid[first, start:stop], valid[second, start:stop], sums[first], sums[second])
         for pixel in range(size):
             least = np.inf
             for k in range(depth):
