@@ -86,7 +86,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "reason": notes,
                 },
                 metadata={
+                    # short, or the UI hides it behind a click
                     "estimates": markdown_table(_shown(table, nomenclature, region.estimation.confidence)),
+                    "remarks": _remarks(published),
                     **table_metadata(table.select(READ_FIRST), rows=60),
                     "dagster/column_schema": column_schema(table.schema),
                     **({"notes": notes} if notes else {}),
@@ -208,11 +210,15 @@ def _shown(table: pa.Table, nomenclature: CropNomenclature, confidence: float) -
             "to": _rounded(row["ci_high"]),
             "SE, ground only": _rounded(ground.get((row["variable"], row["domain"]))),
             "relative efficiency": _rounded(row["relative_efficiency"]),
-            "estimator": row["estimator"],
-            "flags": row["flags"],
         }
         for row in estimation.published_rows(table).to_pylist()
     ]
+
+
+def _remarks(published: pa.Table) -> str:
+    """What is to be known of single figures, one after the other."""
+    said = [f"{row['variable']} in {row['domain']}: {row['flags']}" for row in published.to_pylist()]
+    return " · ".join(text for text in said if not text.endswith(f": {estimation.PUBLISH}")) or "none"
 
 
 def _rounded(value: float | None, factor: float = 1.0) -> float | None:
