@@ -21,7 +21,13 @@ from agristat_platform.imagery.errors import (
     UnreadableSceneError,
 )
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
-from agristat_platform.imagery.local_catalogue import catalogue_composites, composite_item, write_items
+from agristat_platform.imagery.local_catalogue import (
+    catalogue_composites,
+    collection_link,
+    composite_item,
+    write_collections,
+    write_items,
+)
 from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
@@ -57,6 +63,7 @@ __all__ = [
     "band_encoding",
     "build_composites",
     "catalogue_composites",
+    "collection_link",
     "collection_table",
     "composite_item",
     "files_of_kept_scenes",
@@ -73,5 +80,6 @@ __all__ = [
     "search_scenes",
     "superseded_scenes",
     "write_cog",
+    "write_collections",
     "write_items",
 ]

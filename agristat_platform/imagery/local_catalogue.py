@@ -60,7 +60,9 @@ def catalogue_composites(folder: Path, archive_dir: Path, region: str, *, collec
                 f"the composite of {start} has no {', '.join(missing)}", where=str(folder), remedy="Restore the folder"
             )
         items.append(composite_item(f"{table.name}_{start.isoformat()}", table.name, start, end, files))
-    return write_items(items, Path(archive_dir) / region / "items")
+    written = write_items(items, Path(archive_dir) / region / "items")
+    write_collections(written)
+    return written
 
 
 def composite_files(folder: Path) -> dict[tuple[date, date], dict[str, Path]]:
@@ -135,6 +137,8 @@ def composite_item(
         ],
     )
     item.collection_id = collection
+    link = collection_link(collection)
+    item.add_link(pystac.Link(link["rel"], link["href"], link["type"]))
     for name, path in files.items():
         band = table.band(name)
         raster = {"scale": band.scale, "offset": band.offset, "nodata": band.nodata}
@@ -147,11 +151,44 @@ def write_items(items: Iterable[pystac.Item], folder: Path) -> Path:
     """Write each item as `<id>.json`; a file that holds the same already is left as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     for item in items:
-        text = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False), indent=1, sort_keys=True) + "\n"
-        path = folder / f"{item.id}.json"
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        _write_when_changed(folder / f"{item.id}.json", item.to_dict(include_self_link=False, transform_hrefs=False))
     return folder
+
+
+def collection_link(collection: str) -> dict[str, str]:
+    """The link that STAC asks of an item that names a collection; the file is written by `write_collections`."""
+    return {"rel": "collection", "href": f"../collections/{collection}.json", "type": "application/json"}
+
+
+def write_collections(items_folder: Path) -> Path:
+    """Write a STAC collection beside the items for every collection they name, with their extent in space and time.
+
+    A file that holds the same already is left as it is.
+
+    Returns
+    -------
+    The folder `collections` beside `items_folder`.
+    """
+    by_collection: dict[str, list[pystac.Item]] = {}
+    for path in sorted(items_folder.glob("*.json")):
+        item = pystac.Item.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        by_collection.setdefault(item.collection_id or "", []).append(item)
+    folder = items_folder.parent / "collections"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, items in by_collection.items():
+        collection = pystac.Collection(
+            name,
+            f"Scenes of {name} in the local archive of {items_folder.parent.name}",
+            pystac.Extent.from_items(items),
+        )
+        _write_when_changed(folder / f"{name}.json", collection.to_dict(include_self_link=False))
+    return folder
+
+
+def _write_when_changed(path: Path, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

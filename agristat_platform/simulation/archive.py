@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from agristat_platform.catalogue import CropNomenclature, Region, SimulationSettings
+from agristat_platform.imagery import write_collections
 from agristat_platform.simulation.appearance import seen_parcels
 from agristat_platform.simulation.canopy import parcel_traits
 from agristat_platform.simulation.cog import write_cog
@@ -42,7 +43,7 @@ from agristat_platform.simulation.tables import write_table
 from agristat_platform.simulation.training_labels import training_labels
 from agristat_platform.simulation.weather import simulate_weather
 
-MODEL_VERSION = "2"
+MODEL_VERSION = "3"
 """Counts changes of the model that change its output; a new one makes finished seasons be prepared again."""
 _LAND_USE_ERROR = 0.03
 
@@ -131,6 +132,7 @@ def _prepare(
         parcels = parcels_of_season(landscape, crops, settings, homologous, season)
         _write_land_use(region, settings, landscape, parcels, directory)
         _prepare_season(region, settings, crops, directory, season, landscape, population, parcels, canvases, progress)
+        write_collections(directory / "items")
         write_json(_marker(directory, season), {"settings": mark, "archive": str(directory.absolute())})
         if progress is not None:
             progress(f"{season} is ready")
@@ -207,7 +209,7 @@ def _remove_if_changed(directory: Path, mark: str) -> None:
     """Remove everything of a landscape laid out by other settings: none of its seasons is true any more."""
     noted = _read_marker(_landscape_marker(directory))
     if noted is not None and noted != {"settings": mark}:
-        for name in ("items", "scenes", "truth", "training"):
+        for name in ("items", "collections", "scenes", "truth", "training"):
             shutil.rmtree(directory / name, ignore_errors=True)
         (directory / "land_use.tif").unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agristat_platform.catalogue import Grid
+from agristat_platform.imagery import collection_link
 
 STAC_VERSION = "1.0.0"
 SIMULATED_PROPERTY = "agristat:simulated"
@@ -78,7 +79,7 @@ def stac_item(
         "geometry": shapely.geometry.mapping(footprint),
         "bbox": [round(value, 7) for value in footprint.bounds],
         "properties": described,
-        "links": [],
+        "links": [collection_link(collection)],
         "assets": {asset.key: _asset(asset, directory) for asset in assets},
     }
 
