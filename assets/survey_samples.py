@@ -43,9 +43,12 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         """
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
-        make = {"area_frame": _drawn, "recorded": _recorded, "none": _none}[region.survey.kind]
         with storage.store.draft("survey_samples", partition, stage="survey") as draft:
-            return make(context, draft, region, catalogue, field_archive, previous_crop_maps)
+            if region.survey.kind == "none":
+                return _none(context, draft, region, catalogue)
+            if region.survey.kind == "recorded":
+                return _recorded(context, draft, region, catalogue, field_archive)
+            return _drawn(context, draft, region, catalogue, field_archive, previous_crop_maps)
 
     return survey_samples
 
@@ -141,12 +144,7 @@ def _draw_seed(seed: int, partition: Partition) -> int:
 
 
 def _recorded(
-    context: dg.AssetExecutionContext,
-    draft: Draft,
-    region: Region,
-    catalogue: Catalogue,
-    archive: FieldArchive,
-    previous_crop_maps: StoredVersion | None,
+    context: dg.AssetExecutionContext, draft: Draft, region: Region, catalogue: Catalogue, archive: FieldArchive
 ) -> dg.MaterializeResult:
     """A sample that others drew: its units, domains and auxiliary data as handed down."""
     survey, source = archive.recorded_survey(region)
@@ -187,12 +185,7 @@ def _recorded(
 
 
 def _none(
-    context: dg.AssetExecutionContext,
-    draft: Draft,
-    region: Region,
-    catalogue: Catalogue,
-    archive: FieldArchive,
-    previous_crop_maps: StoredVersion | None,
+    context: dg.AssetExecutionContext, draft: Draft, region: Region, catalogue: Catalogue
 ) -> dg.MaterializeResult:
     """No probability sample: empty tables and the reason, so that whatever comes after can say so."""
     draft.write_table("sample", sampling.SAMPLE_SCHEMA.empty_table())

@@ -13,7 +13,6 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agristat_platform.catalogue import Partition
 from agristat_platform.geometry import with_geometry
 from agristat_platform.provenance import (
     ExternalRecord,
@@ -26,14 +25,14 @@ from agristat_platform.provenance import (
     sha256_file,
 )
 from resources.errors import DraftNotSealedError, named_storage_error
-from resources.layout import Place, checked_file_name
+from resources.layout import Place, Placed, checked_file_name
 from resources.stored_version import StoredVersion, table_name
 
 ROW_GROUP_ROWS = 65_536
 DRAFT_PREFIX = "draft-"
 
 
-class Draft:
+class Draft(Placed):
     """Files and their story, before they are published.
 
     Made by `Store.draft`. Used as a context manager: leaving it normally seals it, leaving it with an exception removes
@@ -62,21 +61,6 @@ class Draft:
             self.directory.mkdir(parents=True)
         except OSError as error:
             raise named_storage_error(error, str(self.directory)) from error
-
-    @property
-    def asset(self) -> str:
-        """Name of the asset."""
-        return self.place.asset
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage."""
-        return self.place.stage
-
-    @property
-    def partition(self) -> Partition:
-        """Region and season."""
-        return self.place.partition
 
     def path(self, name: str) -> Path:
         """Where to write a file of this version (COG, PNG, model), and to read it again once the draft is sealed.

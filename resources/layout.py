@@ -122,6 +122,27 @@ class Place:
         return f"{self.directory}/version={version}"
 
 
+class Placed:
+    """What lies in a place says of which asset, stage and partition it is."""
+
+    place: Place
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self.place.asset
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage."""
+        return self.place.stage
+
+    @property
+    def partition(self) -> Partition:
+        """Region and season."""
+        return self.place.partition
+
+
 def place_of_pending(name: str) -> Place | None:
     """The place a file in `.mirror-pending/` speaks of, None when the name is not one of ours."""
     parts = name.removesuffix(".json").split("~")

@@ -13,11 +13,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agristat_platform.catalogue import Partition
 from agristat_platform.provenance import FileRecord, HashMismatchError, InputRecord, Manifest, sha256_file
 from resources.errors import FileNotInVersionError, StoreUnavailableError, named_storage_error
 from resources.file_tree import FileTree, LocalTree
-from resources.layout import Place
+from resources.layout import Place, Placed
 
 MirrorState = Literal["none", "copied", "pending", "unknown"]
 
@@ -26,7 +25,7 @@ _hashed: dict[tuple[str, int, int, int], str] = {}
 
 
 @dataclass(frozen=True)
-class StoredVersion:
+class StoredVersion(Placed):
     """One version of an asset in a partition.
 
     Attributes
@@ -47,21 +46,6 @@ class StoredVersion:
     cache: Path = field(repr=False, compare=False)
     mirror_state: MirrorState = field(default="unknown", compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def asset(self) -> str:
-        """Name of the asset."""
-        return self.place.asset
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage."""
-        return self.place.stage
-
-    @property
-    def partition(self) -> Partition:
-        """Region and season."""
-        return self.place.partition
 
     @property
     def version(self) -> str:

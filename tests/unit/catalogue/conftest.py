@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +31,3 @@ def edited(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return edit
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """The folder with real imagery and labels; skips where it is absent."""
-    folder = Path(os.environ.get("AGRISTAT_REAL_DATA", CONFIG.parent.parent / "shared" / "data")).resolve()
-    if not folder.is_dir():
-        pytest.skip(f"real data are absent: {folder} (set AGRISTAT_REAL_DATA)")
-    return folder

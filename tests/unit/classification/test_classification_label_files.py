@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import geopandas
@@ -64,11 +63,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, catalogue: Catalogue) -> N
 
 
 @pytest.mark.real_data
-def test_yaqui_points_are_read_whole_and_conflicting_places_set_apart(catalogue: Catalogue) -> None:
-    data = Path(os.environ.get("AGRISTAT_REAL_DATA", CONFIG.parent.parent / "shared" / "data"))
-    path = data / "yaqui_sonora" / "crop_labels.gpkg"
-    if not path.exists():
-        pytest.skip(f"no real data: {path} is absent (set AGRISTAT_REAL_DATA)")
+def test_yaqui_points_are_read_whole_and_conflicting_places_set_apart(catalogue: Catalogue, real_data: Path) -> None:
+    path = real_data / "yaqui_sonora" / "crop_labels.gpkg"
     nomenclature = catalogue.nomenclature("mx-yaqui")
     read = read_vector_labels(path, nomenclature, catalogue.region("mx-yaqui").crs, column="name")
     assert read.labels.num_rows + read.dropped.num_rows == 17_619

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,17 +120,6 @@ def request_bands(interval: str = "month", **collections: list[str]) -> ImageryS
 def red_only() -> ImagerySource:
     """Sentinel-2 red, monthly, at most 20 % cloud, at least 5 % cover."""
     return request_bands(sentinel_2_l2a=["B04"])
-
-
-REAL_DATA = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data"))
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """The folder with real imagery; skips where it is absent."""
-    if not REAL_DATA.is_dir():
-        pytest.skip(f"no folder with real data at {REAL_DATA} (AGRISTAT_REAL_DATA)")
-    return REAL_DATA.resolve()
 
 
 @pytest.fixture(name="make_item")
