@@ -27,7 +27,8 @@ def _description(field: pa.Field) -> str | None:
     if not field.metadata:
         return None
     known = {key.decode(): value.decode() for key, value in field.metadata.items()}
-    return "; ".join(f"{key}: {known[key]}" for key in ("unit", "formula", "description") if key in known) or None
+    said = [known["description"]] if "description" in known else []
+    return "; ".join([*said, *(f"{key}: {known[key]}" for key in ("unit", "formula") if key in known)]) or None
 
 
 def preview(table: pa.Table, *, rows: int = PREVIEW_ROWS, columns: int = 14) -> dg.TableMetadataValue:
