@@ -18,14 +18,21 @@ from agristat_platform.catalogue.errors import (
     did_you_mean,
 )
 from agristat_platform.catalogue.grid import Grid, reproject
+from agristat_platform.catalogue.imagery_sections import (
+    CollectionRequest,
+    CompositeMethod,
+    ImagerySource,
+    MaskSettings,
+    Orbits,
+    SpeckleSettings,
+    TimeSeriesSettings,
+)
 from agristat_platform.catalogue.loading import Catalogue, load_catalogue, load_nomenclature, load_region
 from agristat_platform.catalogue.nomenclature import Crop, CropNomenclature
 from agristat_platform.catalogue.partition import Partition
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.region_sections import (
-    CollectionRequest,
     EstimationSettings,
-    ImagerySource,
     RecordedSurvey,
     SegmentationSettings,
     SimulationSettings,
@@ -50,6 +57,7 @@ __all__ = [
     "CatalogueEndpoint",
     "CatalogueError",
     "CollectionRequest",
+    "CompositeMethod",
     "ConfigurationError",
     "Crop",
     "CropNomenclature",
@@ -61,6 +69,8 @@ __all__ = [
     "InvalidGridError",
     "InvalidPartitionError",
     "InvalidSeasonKeyError",
+    "MaskSettings",
+    "Orbits",
     "Partition",
     "RecordedSurvey",
     "Region",
@@ -70,8 +80,10 @@ __all__ = [
     "SegmentationSettings",
     "Settings",
     "SimulationSettings",
+    "SpeckleSettings",
     "StrataSettings",
     "SurveySettings",
+    "TimeSeriesSettings",
     "TrainingSettings",
     "UnknownCatalogueError",
     "UnknownCropError",

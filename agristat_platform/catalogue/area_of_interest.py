@@ -9,7 +9,7 @@ import shapely
 import shapely.geometry
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from agristat_platform.catalogue.region_sections import Section
+from agristat_platform.catalogue.section import Section
 
 
 class AoiGeometry(Section):

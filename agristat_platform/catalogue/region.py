@@ -1,4 +1,4 @@
-"""A region: area of interest, grid, seasons and the settings of every stage. Its sections are in `region_sections`."""
+"""A region: area of interest, grid, seasons and the settings of every stage, whose sections are in files of their own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from agristat_platform.catalogue.area_of_interest import Aoi, AoiBounds, AoiGeometry, aoi_shape
 from agristat_platform.catalogue.errors import IntervalsFromItemsError, InvalidGridError, UnknownSeasonError, closest
 from agristat_platform.catalogue.grid import LONLAT, Grid, near_area_of_use, reproject, require_projected
+from agristat_platform.catalogue.imagery_sections import ImagerySource, TimeSeriesSettings
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
 from agristat_platform.catalogue.region_sections import (
     EstimationSettings,
-    ImagerySource,
-    Positive,
-    Section,
     SegmentationSettings,
     SimulationSettings,
     SurveySettings,
     TrainingSettings,
 )
 from agristat_platform.catalogue.seasons import Interval, Names, Season, homologous_key, season_intervals
+from agristat_platform.catalogue.section import Positive, Section
 
 SIMULATED_COUNTRY = "ZZ"  # ISO 3166 keeps ZZ free for users
 
@@ -87,6 +86,7 @@ class Region(Section):
     crops: str
     seasons: Annotated[dict[str, Season], Field(min_length=1)]
     imagery: ImagerySource | None = None
+    time_series: TimeSeriesSettings = TimeSeriesSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings | None = None
     survey: SurveySettings

@@ -1,68 +1,15 @@
-"""The sections of a region file: imagery, segmentation, training, survey, estimation, simulation.
+"""The sections of a region file: segmentation, training, survey, estimation, simulation.
 
-The region itself and what is computed from it are in `region`.
+Imagery and time series are in `imagery_sections`, the region itself and what is computed from it in `region`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from agristat_platform.catalogue.seasons import IntervalLength
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-BandList = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, strict=False)]
-
-
-class Section(BaseModel):
-    """A section of a configuration file: unknown keys are refused, types are not guessed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class CollectionRequest(Section):
-    """Which bands of a STAC collection are read; `catalogue` when it is another one than the region's."""
-
-    bands: BandList
-    catalogue: str | None = None
-
-
-class ImagerySource(Section):
-    """Where the region's scenes come from and which of them are good enough.
-
-    Parameters
-    ----------
-    catalogue:
-        Name of an imagery catalogue of `agristat.yaml`.
-    collections:
-        Collections by STAC identifier.
-    interval:
-        Length of the time step of composites; `item`: every item is a composite already and a step of its own.
-    max_cloud_share:
-        Scenes with more cloud over the AOI, by their mask, are dropped.
-    min_aoi_cover:
-        Scenes with data over less of the AOI are dropped.
-    files:
-        With the embedded catalogue and no simulation: the folder of ready composites it serves, named
-        `<first day>_<last day>_<band>.tif`; `{real_data}`, `{config}` and `{home}` stand for those folders.
-    """
-
-    catalogue: str
-    collections: Annotated[dict[str, CollectionRequest], Field(min_length=1)]
-    interval: IntervalLength = "month"
-    max_cloud_share: Share = 0.20
-    min_aoi_cover: Share = 0.05
-    files: str | None = None
-
-    def by_catalogue(self) -> dict[str, list[str]]:
-        """Return the collections to ask each catalogue for, in the order of the file."""
-        asked: dict[str, list[str]] = {}
-        for collection, request in self.collections.items():
-            asked.setdefault(request.catalogue or self.catalogue, []).append(collection)
-        return asked
+from agristat_platform.catalogue.section import BandList, Positive, Section, Seed, Share
 
 
 def _number_or_auto(value: Any) -> Any:
@@ -273,11 +220,11 @@ class SimulationSettings(Section):
     unlike_share: Share = 0.06
     clear_dates_share: Share = 0.45
     partly_cloudy_dates_share: Share = 0.25
-    season_shift_days: dict[str, Annotated[float, Field(ge=-60, le=60)]] = {}
+    season_shift_days: dict[str, Annotated[float, Field(ge=-60, le=60)]] = Field(default_factory=dict)
     sentinel2_step_days: Annotated[int, Field(ge=1, le=60)] = 10
     sentinel1_step_days: Annotated[int, Field(ge=1, le=60)] = 12
     landsat_step_days: Annotated[int, Field(ge=1, le=60)] = 16
-    profiles: dict[str, str] = {}
+    profiles: dict[str, str] = Field(default_factory=dict)
     crop_shares: dict[str, Share] | None = None
     yield_noise: Annotated[float, Field(ge=0, le=0.5)] = 0.06
     farms: Annotated[int, Field(ge=1)] = 300

@@ -19,7 +19,7 @@ from agristat_platform.catalogue.partition import SEASON_KEY
 
 DEFAULT_START_MONTHS = (4, 10)
 LONGEST_SEASON_DAYS = 400  # a crop year with some weeks on either side
-IntervalLength = Literal["month", "dekad", "16d", "item"]
+IntervalLength = Literal["month", "dekad", "16d", "5d", "item"]
 
 
 def _language_codes(names: dict[str, str]) -> dict[str, str]:
@@ -135,8 +135,8 @@ def season_intervals(start: date, end: date, length: IntervalLength) -> list[Int
     Parameters
     ----------
     length:
-        `month`: calendar months; `dekad`: days 1–10, 11–20 and 21–end of each month; `16d`: sixteen
-        days each, counted from `start`. First and last interval are cut at the season's dates.
+        `month`: calendar months; `dekad`: days 1–10, 11–20 and 21–end of each month; `16d` and
+        `5d`: sixteen or five days each, counted from `start`. First and last interval are cut at the season's dates.
 
     Raises
     ------
@@ -165,8 +165,8 @@ def _interval_starts(start: date, end: date, length: IntervalLength) -> list[dat
         return [day for day in days if day.day == 1]
     if length == "dekad":
         return [day for day in days if day.day in (1, 11, 21)]
-    if length == "16d":
-        return days[::16]
+    if length in ("16d", "5d"):
+        return days[:: int(length.removesuffix("d"))]
     raise ValueError("intervals of length item come from the imagery's items, not from the calendar")
 
 

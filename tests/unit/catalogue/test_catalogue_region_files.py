@@ -108,7 +108,7 @@ def test_the_outline_of_the_yaqui_valley_holds_most_of_its_ground_truth(catalogu
 BAD_FILES = {
     "typo in a value": (
         [("interval: month", "interval: mont")],
-        ['imagery.interval: got "mont"; allowed: month, dekad, 16d, item (did you mean "month"?)'],
+        ['imagery.interval: got "mont"; allowed: month, dekad, 16d, 5d, item (did you mean "month"?)'],
     ),
     "several at once, names of other files among them": (
         [("interval: month", "intervall: month"), ("crops: demo", "crops: dmeo"), (": embedded", ": embeded")],
