@@ -20,6 +20,7 @@ from agristat_platform.imagery.errors import (
     UnknownCollectionError,
     UnreadableSceneError,
 )
+from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
 from agristat_platform.imagery.local_catalogue import (
     catalogue_composites,
@@ -79,6 +80,8 @@ __all__ = [
     "search_catalogue",
     "search_scenes",
     "superseded_scenes",
+    "to_landsat",
+    "to_sentinel_2",
     "write_cog",
     "write_collections",
     "write_items",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agristat_platform.imagery import to_landsat
 from agristat_platform.simulation.canopy import CanopyState, surface_temperature_k
 from agristat_platform.simulation.clouds import PixelSky, cloud_fields, skies, sky_over
 from agristat_platform.simulation.rendering import CLOUD, F32, block_mean, observe_optical, surface
@@ -57,7 +58,8 @@ def write_landsat(scenes: SeasonScenes) -> int:
         rasters = []
         for key, name, band, wavelength in _BANDS:
             noise = rng.standard_normal(grid.shape, dtype=np.float32)
-            below = block_mean(ground[band], _FACTOR)
+            # the simulated ground is what Sentinel-2 would see; OLI's band passes see it a little differently
+            below = to_landsat(block_mean(ground[band], _FACTOR), key)
             value = observe_optical(below, opacity, shadow, float(CLOUD[band]), gain, haze, noise)
             raster_band = _raster_band(0) | {"scale": SR_SCALE, "offset": SR_OFFSET}
             asset = SceneAsset(
