@@ -29,7 +29,7 @@ from agristat_platform.imagery.local_catalogue import (
     write_collections,
     write_items,
 )
-from agristat_platform.imagery.masks import qa_pixel_mask, scl_mask
+from agristat_platform.imagery.masks import dilate_sky, qa_pixel_mask, radsat_saturated, scl_mask, sky_mask
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
@@ -67,18 +67,21 @@ __all__ = [
     "collection_link",
     "collection_table",
     "composite_item",
+    "dilate_sky",
     "files_of_kept_scenes",
     "kept_items",
     "periods_of",
     "processing_baseline",
     "qa_pixel_mask",
     "quicklook",
+    "radsat_saturated",
     "read_layer",
     "read_layers",
     "requested_bands",
     "scl_mask",
     "search_catalogue",
     "search_scenes",
+    "sky_mask",
     "superseded_scenes",
     "to_landsat",
     "to_sentinel_2",
