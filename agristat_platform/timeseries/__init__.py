@@ -1,19 +1,31 @@
-"""Series of observations on a season's regular grid: smoothing, gap filling and even sampling.
+"""Series of observations on a season's regular grid: smoothing, gap filling, even sampling and phenology.
 
 Belongs here: mathematics over the time axis. Composites are made in `imagery`, features in `features`.
 """
 
 from agristat_platform.timeseries.errors import SeriesShapeError, SeriesValueError, TimeSeriesError
+from agristat_platform.timeseries.phenology import (
+    PHENOLOGY_FLAGS,
+    PHENOLOGY_SCHEMA,
+    Phenology,
+    phenology,
+    phenology_table,
+)
 from agristat_platform.timeseries.season import SeasonGrid, SeasonSeries, season_grid, smooth_to_grid
 from agristat_platform.timeseries.whittaker import DEFAULT_SMOOTHINGS, whittaker_smooth, whittaker_vcurve
 
 __all__ = [
     "DEFAULT_SMOOTHINGS",
+    "PHENOLOGY_FLAGS",
+    "PHENOLOGY_SCHEMA",
+    "Phenology",
     "SeasonGrid",
     "SeasonSeries",
     "SeriesShapeError",
     "SeriesValueError",
     "TimeSeriesError",
+    "phenology",
+    "phenology_table",
     "season_grid",
     "smooth_to_grid",
     "whittaker_smooth",

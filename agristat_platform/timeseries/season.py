@@ -51,6 +51,11 @@ class SeasonGrid:
         days = np.floor(self.positions * self.step_days + 1e-9).astype(np.int64)
         return np.asarray(self.nodes[0] + days.astype("timedelta64[D]"))
 
+    @property
+    def sample_days(self) -> npt.NDArray[np.float64]:
+        """(n_samples,) the positions in days since the season's first day, with their fractions."""
+        return np.linspace(0, (self.end - self.start).days - 1, len(self.positions))
+
     def node_of(self, days: Days) -> npt.NDArray[np.int64]:
         """The node nearest to each day (halfway: the later one), −1 beyond half a step off the ends."""
         offset = (days - self.nodes[0]).astype(np.int64)
