@@ -15,25 +15,34 @@ from agristat_platform.features.errors import (
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
+from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
 from agristat_platform.features.segment_features import segment_features
 from agristat_platform.features.segment_statistics import MOMENT_STATISTICS, SegmentPixels, segment_statistics
 from agristat_platform.features.spectral_indices import (
     INDICES,
     SpectralIndex,
-    evi,
-    gcvi,
-    lswi,
-    ndvi,
-    ndwi,
+    index_bands,
     spectral_index,
     spectral_indices,
+    unavailable_indices,
 )
+from agristat_platform.features.tasselled_cap import (
+    TASSELLED_CAP_BANDS,
+    TASSELLED_CAP_COEFFICIENTS,
+    TASSELLED_CAP_COMPONENTS,
+    tasselled_cap,
+)
+from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2, ndvi
+from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
 __all__ = [
     "DICTIONARY_SCHEMA",
     "INDICES",
     "MOMENT_STATISTICS",
     "NODATA",
+    "TASSELLED_CAP_BANDS",
+    "TASSELLED_CAP_COEFFICIENTS",
+    "TASSELLED_CAP_COMPONENTS",
     "FeatureError",
     "LabelGridError",
     "LayerImage",
@@ -44,17 +53,30 @@ __all__ = [
     "SpectralIndex",
     "StatisticError",
     "UnknownIndexError",
+    "cire",
     "evi",
     "gcvi",
+    "index_bands",
+    "ireci",
+    "lai",
     "layer_image",
     "lswi",
+    "msavi2",
+    "mtci",
+    "ndre",
+    "ndsvi",
+    "ndti",
     "ndvi",
     "ndwi",
+    "psri",
     "radar_vegetation_index",
+    "s2rep",
     "segment_features",
     "segment_statistics",
     "spectral_index",
     "spectral_indices",
+    "tasselled_cap",
     "to_db",
+    "unavailable_indices",
     "vh_vv_ratio",
 ]

@@ -1,123 +1,165 @@
-"""Spectral indices of optical reflectance: the formulas, their sources, and the registry that features are made from.
+"""The registry of spectral indices: what each needs, where it comes from, and which of them a collection's bands allow.
 
-Belongs here: pixel arithmetic on reflectance. Radar is in `radar`, aggregation over segments in `segment_statistics`.
-
-All functions take reflectance as floats on the 0–1 scale (arrays of one shape) and return float32 of that shape. NaN in
-any input gives NaN. A denominator of zero or below gives NaN: it occurs only where a reflectance is missing, negative
-after atmospheric correction or saturated, and the quotient has no meaning there.
+Belongs here: names and availability. The formulas are in `vegetation_indices`, `water_and_soil_indices`,
+`red_edge_indices` and `tasselled_cap`, radar in `radar`, aggregation over segments in `segment_statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import numpy as np
-import numpy.typing as npt
+from agristat_platform.features import red_edge_indices as red_edge
+from agristat_platform.features import tasselled_cap as cap
+from agristat_platform.features import vegetation_indices as vegetation
+from agristat_platform.features import water_and_soil_indices as ground
+from agristat_platform.features.errors import UnknownIndexError
+from agristat_platform.features.reflectance import Index, Reflectance
+from agristat_platform.imagery import collection_table
 
-from agristat_platform.features.errors import ReflectanceScaleError, UnknownIndexError
-
-Reflectance = npt.NDArray[np.floating[Any]]
-Index = npt.NDArray[np.float32]
-
-# No sensor's scaled reflectance reaches this (uint16 × 1e-4 ends at 6.6); stored numbers pass it at once.
-_IMPOSSIBLE_REFLECTANCE = 10.0
-
-
-def ndvi(*, nir: Reflectance, red: Reflectance) -> Index:
-    """Normalised difference vegetation index, (NIR − red) / (NIR + red).
-
-    Source: Rouse et al. 1974, "Monitoring vegetation systems in the Great Plains with ERTS".
-
-    Raises
-    ------
-    ReflectanceScaleError
-        An input is of integer type or exceeds 10.
-    """
-    nir, red = _reflectance(nir=nir, red=red)
-    return _quotient(nir - red, nir + red)
-
-
-def evi(*, nir: Reflectance, red: Reflectance, blue: Reflectance) -> Index:
-    """Enhanced vegetation index, 2.5 (NIR − red) / (NIR + 6 red − 7.5 blue + 1).
-
-    The 1 in the denominator presupposes reflectance on the 0–1 scale: on stored integers the formula still returns
-    plausible-looking numbers, all wrong.
-
-    Source: Huete et al. 2002, "Overview of the radiometric and biophysical performance of the MODIS vegetation
-    indices", Remote Sensing of Environment 83.
-
-    Raises
-    ------
-    ReflectanceScaleError
-        An input is of integer type or exceeds 10.
-    """
-    nir, red, blue = _reflectance(nir=nir, red=red, blue=blue)
-    one = np.float32(1.0)
-    return _quotient(np.float32(2.5) * (nir - red), nir + np.float32(6.0) * red - np.float32(7.5) * blue + one)
-
-
-def ndwi(*, green: Reflectance, nir: Reflectance) -> Index:
-    """Normalised difference water index of open water, (green − NIR) / (green + NIR).
-
-    Source: McFeeters 1996, International Journal of Remote Sensing 17(7). (Gao's index of the same name is `lswi`.)
-
-    Raises
-    ------
-    ReflectanceScaleError
-        An input is of integer type or exceeds 10.
-    """
-    green, nir = _reflectance(green=green, nir=nir)
-    return _quotient(green - nir, green + nir)
-
-
-def gcvi(*, nir: Reflectance, green: Reflectance) -> Index:
-    """Green chlorophyll vegetation index, NIR / green − 1.
-
-    Source: Gitelson et al. 2003, Journal of Plant Physiology 160(3).
-
-    Raises
-    ------
-    ReflectanceScaleError
-        An input is of integer type or exceeds 10.
-    """
-    nir, green = _reflectance(nir=nir, green=green)
-    return _quotient(nir, green) - np.float32(1.0)
-
-
-def lswi(*, nir: Reflectance, swir16: Reflectance) -> Index:
-    """Land surface water index, (NIR − SWIR 1.6 µm) / (NIR + SWIR 1.6 µm): water in leaves and soil.
-
-    Source: Xiao et al. 2004, Remote Sensing of Environment 89(4); the index of Gao 1996 at 1.6 µm.
-
-    Raises
-    ------
-    ReflectanceScaleError
-        An input is of integer type or exceeds 10.
-    """
-    nir, swir16 = _reflectance(nir=nir, swir16=swir16)
-    return _quotient(nir - swir16, nir + swir16)
+# Common names that can stand in for a band an index takes, best first.
+_STAND_INS = {"nir": ("nir", "nir08")}
 
 
 @dataclass(frozen=True)
 class SpectralIndex:
-    """A spectral index: its name in feature columns, the bands it takes by common name, formula, and function."""
+    """A spectral index.
+
+    Attributes
+    ----------
+    name:
+        In feature columns and series, lower case.
+    bands:
+        Common names of the bands that `function` takes as keywords.
+    formula:
+        As text; of indices with coefficients per sensor see `formula_for`.
+    function:
+        Reflectance by keyword → index; with `sensors` it takes the keyword `collection` as well.
+    source:
+        Author and year.
+    unit:
+        "1" unless the index has one.
+    sensors:
+        Collections whose coefficients are known; empty: any with the bands.
+    """
 
     name: str
     bands: tuple[str, ...]
     formula: str
     function: Callable[..., Index]
+    source: str
+    unit: str = "1"
+    sensors: tuple[str, ...] = ()
+
+    def compute(self, bands: Mapping[str, Reflectance], collection: str | None = None) -> Index:
+        """The index of bands by common name; those it doesn't take are ignored.
+
+        `collection` is needed where there are coefficients per sensor.
+
+        Raises
+        ------
+        UnknownIndexError
+            A band is lacking, or the collection has no coefficients.
+        ReflectanceScaleError
+            A band is of integer type or exceeds 10.
+        """
+        absent = [band for band in self.bands if band not in bands]
+        if absent:
+            raise UnknownIndexError(
+                f"{self.name} needs {', '.join(absent)}, which is not among the bands {', '.join(bands) or '(none)'}",
+                remedy="Request that band from the imagery source or leave the index out",
+            )
+        taken = {band: bands[band] for band in self.bands}
+        return self.function(**taken, collection=collection) if self.sensors else self.function(**taken)
+
+    def formula_for(self, collection: str) -> str:
+        """The formula with the collection's coefficients."""
+        if not self.sensors:
+            return self.formula
+        return cap.tasselled_cap_formula(self.name.removeprefix("tc_"), collection)
 
 
+def _tasselled_cap(component: str) -> SpectralIndex:
+    return SpectralIndex(
+        f"tc_{component}",
+        cap.TASSELLED_CAP_BANDS,
+        f"tasselled-cap {component}",
+        partial(cap.tasselled_cap_component, component),
+        "; ".join(f"{collection}: {source}" for collection, source in cap.TASSELLED_CAP_SOURCES.items()),
+        sensors=tuple(cap.TASSELLED_CAP_COEFFICIENTS),
+    )
+
+
+_EDGES = ("rededge078", "red", "rededge071", "rededge075")
 INDICES: dict[str, SpectralIndex] = {
     index.name: index
     for index in (
-        SpectralIndex("ndvi", ("nir", "red"), "(nir - red) / (nir + red)", ndvi),
-        SpectralIndex("evi", ("nir", "red", "blue"), "2.5 (nir - red) / (nir + 6 red - 7.5 blue + 1)", evi),
-        SpectralIndex("ndwi", ("green", "nir"), "(green - nir) / (green + nir)", ndwi),
-        SpectralIndex("gcvi", ("nir", "green"), "nir / green - 1", gcvi),
-        SpectralIndex("lswi", ("nir", "swir16"), "(nir - swir16) / (nir + swir16)", lswi),
+        SpectralIndex("ndvi", ("nir", "red"), "(nir - red) / (nir + red)", vegetation.ndvi, "Rouse et al. 1974"),
+        SpectralIndex(
+            "evi",
+            ("nir", "red", "blue"),
+            "2.5 (nir - red) / (nir + 6 red - 7.5 blue + 1)",
+            vegetation.evi,
+            "Huete et al. 2002",
+        ),
+        SpectralIndex("ndwi", ("green", "nir"), "(green - nir) / (green + nir)", ground.ndwi, "McFeeters 1996"),
+        SpectralIndex("gcvi", ("nir", "green"), "nir / green - 1", vegetation.gcvi, "Gitelson et al. 2003"),
+        SpectralIndex("lswi", ("nir", "swir16"), "(nir - swir16) / (nir + swir16)", ground.lswi, "Xiao et al. 2004"),
+        SpectralIndex(
+            "msavi2",
+            ("nir", "red"),
+            "(2 nir + 1 - sqrt((2 nir + 1)^2 - 8 (nir - red))) / 2",
+            vegetation.msavi2,
+            "Qi et al. 1994",
+        ),
+        SpectralIndex("ndsvi", ("swir16", "red"), "(swir16 - red) / (swir16 + red)", ground.ndsvi, "Qi et al. 2002"),
+        SpectralIndex(
+            "ndti",
+            ("swir16", "swir22"),
+            "(swir16 - swir22) / (swir16 + swir22)",
+            ground.ndti,
+            "van Deventer et al. 1997",
+        ),
+        SpectralIndex(
+            "lai", ("nir", "red", "blue"), "3.618 evi - 0.118", vegetation.lai, "Boegh et al. 2002", unit="m²/m²"
+        ),
+        *(_tasselled_cap(component) for component in cap.TASSELLED_CAP_COMPONENTS),
+        SpectralIndex(
+            "ndre",
+            ("nir", "rededge071"),
+            "(nir - rededge071) / (nir + rededge071)",
+            red_edge.ndre,
+            "Gitelson and Merzlyak 1994",
+        ),
+        SpectralIndex(
+            "cire",
+            ("rededge078", "rededge071"),
+            "rededge078 / rededge071 - 1",
+            red_edge.cire,
+            "Clevers and Gitelson 2013",
+        ),
+        SpectralIndex(
+            "mtci",
+            ("rededge075", "rededge071", "red"),
+            "(rededge075 - rededge071) / (rededge071 - red)",
+            red_edge.mtci,
+            "Dash and Curran 2004",
+        ),
+        SpectralIndex(
+            "ireci", _EDGES, "(rededge078 - red) / (rededge071 / rededge075)", red_edge.ireci, "Frampton et al. 2013"
+        ),
+        SpectralIndex(
+            "s2rep",
+            _EDGES,
+            "705 + 35 ((rededge078 + red) / 2 - rededge071) / (rededge075 - rededge071)",
+            red_edge.s2rep,
+            "Frampton et al. 2013",
+            unit="nm",
+        ),
+        SpectralIndex(
+            "psri", ("red", "blue", "rededge075"), "(red - blue) / rededge075", red_edge.psri, "Merzlyak et al. 1999"
+        ),
     )
 }
 
@@ -129,57 +171,102 @@ def spectral_index(name: str) -> SpectralIndex:
     return INDICES[name]
 
 
-def spectral_indices(bands: Mapping[str, Reflectance], names: Iterable[str] | None = None) -> dict[str, Index]:
-    """Several indices at once from bands by common name ("blue", "green", "red", "nir", "swir16").
+def spectral_indices(
+    bands: Mapping[str, Reflectance], names: Iterable[str] | None = None, *, collection: str | None = None
+) -> dict[str, Index]:
+    """Several indices at once from bands by common name ("blue", "green", "red", "nir", "swir16", …).
 
     Parameters
     ----------
     bands:
         Reflectance arrays of one shape, 0–1 scale, NaN where missing.
     names:
-        Indices wanted; None: all that the bands allow.
+        Indices wanted; None: all that the bands (and the collection's coefficients) allow.
+    collection:
+        Where the bands come from; needed for the tasselled cap.
 
     Raises
     ------
     UnknownIndexError
-        An index is unknown, or wanted without the bands it takes.
+        An index is unknown, or wanted without the bands or the coefficients it takes.
     ReflectanceScaleError
         A band is of integer type or exceeds 10.
     """
     if names is None:
-        names = [index.name for index in INDICES.values() if set(index.bands) <= set(bands)]
-    computed = {}
-    for name in names:
-        index = spectral_index(name)
-        absent = [band for band in index.bands if band not in bands]
+        names = [
+            index.name
+            for index in INDICES.values()
+            if set(index.bands) <= set(bands) and (not index.sensors or collection in index.sensors)
+        ]
+    return {name: spectral_index(name).compute(bands, collection) for name in names}
+
+
+def index_bands(name: str, collection: str, bands: Iterable[str]) -> dict[str, str] | None:
+    """Which of a collection's bands an index takes: {"nir": "B08", "red": "B04"}; None where they don't allow it.
+
+    Parameters
+    ----------
+    name:
+        The index.
+    collection, bands:
+        A collection by any catalogue's name, and the bands of its table that there are ("B04", "B08").
+
+    Raises
+    ------
+    UnknownIndexError, UnknownCollectionError, UnknownBandError
+        A name is unknown.
+    """
+    index = spectral_index(name)
+    found, absent = _matched(index, collection, bands)
+    return None if absent else found
+
+
+def unavailable_indices(bands: Mapping[str, Iterable[str]], wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Indices that none of the collections allows, with the common names of the bands that are lacking.
+
+    Parameters
+    ----------
+    bands:
+        Band names by collection, as `imagery.requested_bands` gives them.
+    wanted:
+        Names of indices. One that a collection delivers ready-made is available.
+
+    Returns
+    -------
+    The lacking bands of the collection that comes closest, in the order of `wanted`; empty: all are available.
+
+    Raises
+    ------
+    UnknownIndexError, UnknownCollectionError, UnknownBandError
+        A name is unknown.
+    """
+    lacking = {}
+    for index in map(spectral_index, wanted):
+        absent = index.bands
+        for collection, names in bands.items():
+            names = tuple(names)
+            if any(collection_table(collection).band(name).kind == "index" and name == index.name for name in names):
+                absent = ()
+                break
+            own = _matched(index, collection, names)[1]
+            if len(own) < len(absent):
+                absent = own
         if absent:
-            raise UnknownIndexError(
-                f"{name} needs {', '.join(absent)}, which is not among the bands {', '.join(bands) or '(none)'}",
-                remedy="Request that band from the imagery source or leave the index out",
-            )
-        computed[name] = index.function(**{band: bands[band] for band in index.bands})
-    return computed
+            lacking[index.name] = absent
+    return lacking
 
 
-def _reflectance(**bands: Reflectance) -> list[npt.NDArray[np.float32]]:
-    checked = []
-    for name, values in bands.items():
-        values = np.asarray(values)
-        if not np.issubdtype(values.dtype, np.floating):
-            raise ReflectanceScaleError(
-                f"{name} holds {values.dtype} numbers, not reflectance",
-                remedy="Apply the layer's scale and offset first (dn × 0.0001 for Sentinel-2)",
-            )
-        if values.size and np.fmax.reduce(values, axis=None) > _IMPOSSIBLE_REFLECTANCE:
-            raise ReflectanceScaleError(
-                f"{name} reaches {np.nanmax(values):g}, which is no reflectance on the 0–1 scale",
-                remedy="Apply the layer's scale and offset first (dn × 0.0001 for Sentinel-2)",
-            )
-        checked.append(values.astype(np.float32, copy=False))
-    return checked
-
-
-def _quotient(numerator: npt.NDArray[np.float32], denominator: npt.NDArray[np.float32]) -> Index:
-    quotient = np.full(np.shape(numerator), np.nan, dtype=np.float32)
-    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
-    return quotient
+def _matched(index: SpectralIndex, collection: str, names: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Arguments with the bands that fill them, and the arguments that stay empty."""
+    table = collection_table(collection)
+    present = (table.band(name) for name in names)
+    by_common_name = {band.common_name: band.name for band in present if band.kind == "optical" and band.common_name}
+    if index.sensors and table.name not in index.sensors:
+        return {}, index.bands
+    found = {}
+    for wanted in index.bands:
+        for name in _STAND_INS.get(wanted, (wanted,)):
+            if name in by_common_name:
+                found[wanted] = by_common_name[name]
+                break
+    return found, tuple(band for band in index.bands if band not in found)
