@@ -21,7 +21,7 @@ from agristat_platform.imagery.errors import (
     UnreadableSceneError,
 )
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
-from agristat_platform.imagery.layers import LAYERS_SCHEMA, read_layer, read_layers, write_cog
+from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, read_layer, read_layers, write_cog
 from agristat_platform.imagery.local_catalogue import (
     catalogue_composites,
     collection_link,
@@ -29,17 +29,31 @@ from agristat_platform.imagery.local_catalogue import (
     write_collections,
     write_items,
 )
-from agristat_platform.imagery.masks import dilate_sky, qa_pixel_mask, radsat_saturated, scl_mask, sky_mask
+from agristat_platform.imagery.masks import (
+    CLEAR,
+    DATA_MISSING,
+    dilate_sky,
+    qa_pixel_mask,
+    radsat_saturated,
+    scl_mask,
+    sky_mask,
+)
+from agristat_platform.imagery.overpasses import Overpass, merged_pixels, observation_day, overpasses_of, tile_skies
 from agristat_platform.imagery.quicklook import quicklook
+from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
+from agristat_platform.imagery.speckle import SpeckleAccumulator
 from agristat_platform.imagery.versions import superseded_scenes
 
 __all__ = [
+    "CLEAR",
     "COLLECTIONS",
+    "DATA_MISSING",
     "LAYERS_SCHEMA",
     "SCENES_SCHEMA",
+    "STORAGE",
     "AoiOutsideImageryError",
     "Band",
     "CatalogueRefusedError",
@@ -52,9 +66,12 @@ __all__ = [
     "MissingAssetError",
     "MissingRealDataError",
     "NoScenesLeftError",
+    "Overpass",
     "PartialAnswerError",
     "SceneFile",
+    "SceneReader",
     "SearchAnswer",
+    "SpeckleAccumulator",
     "UncalibratedRadarError",
     "UnknownBandError",
     "UnknownBaselineError",
@@ -70,6 +87,9 @@ __all__ = [
     "dilate_sky",
     "files_of_kept_scenes",
     "kept_items",
+    "merged_pixels",
+    "observation_day",
+    "overpasses_of",
     "periods_of",
     "processing_baseline",
     "qa_pixel_mask",
@@ -83,6 +103,7 @@ __all__ = [
     "search_scenes",
     "sky_mask",
     "superseded_scenes",
+    "tile_skies",
     "to_landsat",
     "to_sentinel_2",
     "write_cog",

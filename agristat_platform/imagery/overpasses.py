@@ -7,6 +7,7 @@ become together is in `composites` and, per segment, in `features`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.collections import Band, Collection
-from agristat_platform.imagery.encoding import acquisition_of, epsg_of, tile_of
+from agristat_platform.imagery.encoding import acquisition_of, epsg_of, moment_of, tile_of
 from agristat_platform.imagery.layers import STORAGE
 from agristat_platform.imagery.masks import CLEAR, DATA_MISSING
 from agristat_platform.imagery.medians import first_with_data
@@ -36,6 +37,20 @@ def overpasses_of(items: Sequence[pystac.Item], grid: Grid) -> list[Overpass]:
     for group in groups.values():
         group.sort(key=lambda item: (f"EPSG:{epsg_of(item)}" != own, tile_of(item), item.id))
     return [groups[key] for key in sorted(groups)]
+
+
+def observation_day(overpass: Overpass) -> date:
+    """UTC day on which an overpass saw the ground; of a composite the middle of its period.
+
+    Raises
+    ------
+    ItemWithoutDatetimeError
+    """
+    about = overpass[0].common_metadata
+    if about.start_datetime is None or about.end_datetime is None:
+        return moment_of(overpass[0]).date()
+    start, end = about.start_datetime.astimezone(UTC), about.end_datetime.astimezone(UTC)
+    return (start + (end - start) / 2).date()
 
 
 def tile_skies(
