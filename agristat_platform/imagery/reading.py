@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -20,26 +21,40 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from agristat_platform.catalogue import Grid
+from agristat_platform.catalogue import Grid, MaskSettings
 from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of
 from agristat_platform.imagery.errors import UnreadableSceneError
+from agristat_platform.imagery.harmonisation import adjustment
 from agristat_platform.imagery.layers import STORAGE, Storage, stored
-from agristat_platform.imagery.masks import sky_mask
+from agristat_platform.imagery.masks import DATA_MISSING, dilate_sky, sky_mask
 from agristat_platform.imagery.resampling import (
     Places,
+    axes_positions,
     pixel_places,
     same_crs,
     sample_bilinear,
     sample_nearest,
     source_window,
 )
+from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
 from agristat_platform.imagery.signing import SasTokens
+from agristat_platform.imagery.windows import conversion_table, physical, read_window, widened
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
 LATTICE_TOLERANCE = 1e-7  # of a pixel: a tenth of what sampling takes for the same lattice, which copies too
 BLOCK_CACHE_MIB = 256  # decoded blocks that GDAL keeps; its default is a share of the machine's memory
+SIXTEEN_BITS = ("uint16", "int16")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Where pixels are wanted: bit `bit` of plane `plane` of a (planes, rows, cols) uint8 array is set there."""
+
+    planes: NDArray[np.uint8]
+    plane: int
+    bit: int
 
 
 class SceneReader:
@@ -51,12 +66,30 @@ class SceneReader:
     ----------
     grid:
         Grid on which every array comes back.
+    cols:
+        Columns of the grid to read; None: all.
+    masks:
+        Dilation of cloud and shadow in `sky`.
+    harmonise:
+        Landsat's reflectance comes back adjusted to Sentinel-2's band passes.
     tokens:
         Access to files in Planetary Computer's storage; None: its public service.
     """
 
-    def __init__(self, grid: Grid, tokens: SasTokens | None = None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        cols: slice | None = None,
+        masks: MaskSettings | None = None,
+        harmonise: bool = True,
+        tokens: SasTokens | None = None,
+    ) -> None:
         self.grid = grid
+        self.cols = cols or slice(0, grid.width)
+        self.width = self.cols.stop - self.cols.start
+        self._masks = masks or MaskSettings()
+        self._harmonise = harmonise
         self._tokens = tokens or SasTokens()
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
@@ -86,10 +119,10 @@ class SceneReader:
         ------
         UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError
         """
-        encoding = band_encoding(item, collection, band)
+        encoding = self._encoding(item, collection, band)
         found = self._window(item, band, rows, encoding.nodata)
         if found is None:
-            return np.full((rows.stop - rows.start, self.grid.width), np.nan, np.float32)
+            return np.full((rows.stop - rows.start, self.width), np.nan, np.float32)
         pixels, transform, places = found
         if band.kind == "radar":
             pixels = np.where(pixels > 0, pixels, np.nan).astype(np.float32)  # power of nothing is nodata, not 0
@@ -98,32 +131,110 @@ class SceneReader:
     def composite_pixels(self, item: pystac.Item, collection: Collection, band: Band, rows: slice) -> NDArray[Any]:
         """`values` as composites store them (`layers.STORAGE`), shape (rows, width).
 
-        Where a scene's pixels are the grid's own, nothing has to be sampled: each of a file's 65 536 possible numbers
-        is converted once instead of each pixel, with the same result.
+        Raises
+        ------
+        As `values`.
+        """
+        storage = STORAGE[band.kind]
+        pixels = np.full((rows.stop - rows.start, self.width), storage.nodata, storage.dtype)
+        everywhere = np.ones((1, *pixels.shape), np.uint8)
+        self.merge_pixels(item, collection, band, rows, Marks(everywhere, 0, 0), pixels)
+        return pixels
+
+    def merge_pixels(
+        self, item: pystac.Item, collection: Collection, band: Band, rows: slice, marks: Marks, out: NDArray[Any]
+    ) -> None:
+        """Write the stored pixels of a band into `out` (rows, width) where the scene's bit is set and it has a value.
+
+        16-bit files are never turned into floating point: where a scene's pixels are the grid's own, each of 65 536
+        possible numbers is converted once, and on another lattice of the same CRS numbers are interpolated, scaled and
+        rounded (halves up) in one pass.
 
         Raises
         ------
         As `values`.
         """
         storage = STORAGE[band.kind]
-        encoding = band_encoding(item, collection, band)
+        encoding = self._encoding(item, collection, band)
         href = href_of(item, band)
         try:
             dataset = self._dataset(href)
-            place = self._place_on_lattice(href, dataset)
-            if place is None or dataset.dtypes[0] not in ("uint16", "int16"):
-                return stored(self.values(item, collection, band, rows), storage)
-            pixels = np.full((rows.stop - rows.start, self.grid.width), storage.nodata, storage.dtype)
-            top, left = place[0] + rows.start, place[1]
-            row0, row1 = max(0, top), min(dataset.height, place[0] + rows.stop)
-            col0, col1 = max(0, left), min(dataset.width, left + self.grid.width)
-            if row0 < row1 and col0 < col1:
-                numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
-                pixels[row0 - top : row1 - top, col0 - left : col1 - left] = stored_numbers(numbers, encoding, storage)
+            if dataset.dtypes[0] in SIXTEEN_BITS and storage.dtype in SIXTEEN_BITS:
+                place = self._place_on_lattice(href, dataset)
+                if place is not None:
+                    return self._copy_numbers(dataset, place, rows, encoding, storage, marks, out)
+                if self._decimation(dataset) == 1 and self._is_lattice(dataset):
+                    return self._interpolate_numbers(dataset, rows, encoding, storage, marks, out)
         except RasterioError as error:
             self._forget(href)
             raise unreadable(item, band, href, error) from error
-        return pixels
+        values = stored(self.values(item, collection, band, rows), storage)
+        wanted = (marks.planes[marks.plane] & np.uint8(1 << marks.bit)) != 0
+        there = np.isfinite(values) if storage.dtype == "float32" else values != storage.nodata
+        np.copyto(out, values, where=wanted & there)
+        return None
+
+    def _copy_numbers(
+        self,
+        dataset: DatasetReader,
+        place: tuple[int, int],
+        rows: slice,
+        encoding: Encoding,
+        storage: Storage,
+        marks: Marks,
+        out: NDArray[Any],
+    ) -> None:
+        top, left = place[0] + rows.start, place[1] + self.cols.start
+        row0, row1 = max(0, top), min(dataset.height, place[0] + rows.stop)
+        col0, col1 = max(0, left), min(dataset.width, left + self.width)
+        if row0 >= row1 or col0 >= col1:
+            return
+        numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+        inside = np.s_[row0 - top : row1 - top, col0 - left : col1 - left]
+        table = conversion_table(numbers.dtype, encoding, storage)
+        merge_numbers(
+            numbers.view(np.uint16), table, table.dtype.type(storage.nodata), marks.planes[(slice(None), *inside)],
+            marks.plane, marks.bit, out[inside],
+        )  # fmt: skip
+
+    def _interpolate_numbers(
+        self,
+        dataset: DatasetReader,
+        rows: slice,
+        encoding: Encoding,
+        storage: Storage,
+        marks: Marks,
+        out: NDArray[Any],
+    ) -> None:
+        places = self._places_in(dataset.crs.to_wkt(), rows)
+        window = source_window(places, dataset.transform, dataset.width, dataset.height)
+        if window is None:
+            return
+        row0, row1, col0, col1 = window
+        numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+        transform = dataset.transform * Affine.translation(col0, row0)
+        on_axes = axes_positions(places, np.array(tuple(~transform)[:6]))
+        if on_axes is None:
+            raise ValueError(f"{dataset.name} is not on the axes of the grid")
+        gain, shift = encoding.scale / storage.scale, encoding.offset / storage.scale
+        merge_bilinear(
+            numbers, *on_axes, float(encoding.nodata), round(gain, 9), round(shift, 6), storage.least, storage.most,
+            marks.planes, marks.plane, marks.bit, out,
+        )  # fmt: skip
+
+    def _encoding(self, item: pystac.Item, collection: Collection, band: Band) -> Encoding:
+        """The band's encoding, harmonised where the reader is to."""
+        encoding = band_encoding(item, collection, band)
+        if not self._harmonise or collection.name != "landsat-c2-l2" or band.kind != "optical":
+            return encoding
+        slope, offset = adjustment(band.name)
+        return Encoding(encoding.scale * slope, encoding.offset * slope + offset, encoding.nodata)
+
+    def _is_lattice(self, dataset: DatasetReader) -> bool:
+        """Whether rows and columns of a scene run along those of the grid."""
+        transform = dataset.transform
+        straight = transform.b == transform.d == 0.0
+        return dataset.crs is not None and straight and same_crs(self.grid, dataset.crs.to_wkt())
 
     def _place_on_lattice(self, href: str, dataset: DatasetReader) -> tuple[int, int] | None:
         """Row and column of the grid's corner in a scene whose pixels coincide with the grid's; None for any other."""
@@ -137,37 +248,43 @@ class SceneReader:
         return self._lattices[href]
 
     def sky(self, item: pystac.Item, collection: Collection, rows: slice) -> NDArray[np.uint8]:
-        """Mask of `masks` on some rows of the grid, from the collection's mask band; DATA_MISSING outside the scene."""
+        """Sky class of `masks` on some rows of the grid, from the collection's mask band; DATA_MISSING outside the scene.
+
+        Cloud and shadow are dilated in the scene's own pixels, before they are put on the grid.
+        """
         if collection.mask_band is None or collection.mask_rule is None:
             raise ValueError(f"{collection.name} has no mask band")
-        found = self._window(item, collection.band(collection.mask_band), rows, None)
-        if found is None:
-            return np.zeros((rows.stop - rows.start, self.grid.width), np.uint8)
-        pixels, transform, places = found
-        return sky_mask(sample_nearest(pixels, transform, places), collection.mask_rule)
-
-    def _window(
-        self, item: pystac.Item, band: Band, rows: slice, nodata: float | None
-    ) -> tuple[NDArray[np.float32], Affine, Places] | None:
-        """Pixels of a scene around some rows, their transform, and the rows' places in the scene's CRS.
-
-        `nodata` None: classes, which are never averaged.
-        """
+        band = collection.band(collection.mask_band)
         href = href_of(item, band)
         try:
             dataset = self._dataset(href)
-            if dataset.crs is None:
-                raise UnreadableSceneError(
-                    f"band {band.name} of scene {item.id} has no coordinate reference system",
-                    where=href,
-                    remedy="Use a terrain-corrected product (sentinel-1-rtc instead of GRD)",
-                )
-            places = self._places_in(dataset.crs.to_wkt(), rows)
+            places = self._places_in(_crs_of(dataset, item, band, href), rows)
+            window = source_window(places, dataset.transform, dataset.width, dataset.height)
+            if window is None:
+                return np.full((rows.stop - rows.start, self.width), DATA_MISSING, np.uint8)
+            pixel_m = abs(dataset.transform.a)
+            cloud, shadow = self._masks.cloud_dilation_m / pixel_m, self._masks.shadow_dilation_m / pixel_m
+            row0, row1, col0, col1 = widened(window, math.ceil(max(cloud, shadow)), dataset)
+            numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+        except RasterioError as error:
+            self._forget(href)
+            raise unreadable(item, band, href, error) from error
+        sky = dilate_sky(sky_mask(numbers, collection.mask_rule), cloud, shadow)
+        transform = dataset.transform * Affine.translation(col0, row0)
+        return sample_nearest(sky, transform, places, DATA_MISSING)
+
+    def _window(
+        self, item: pystac.Item, band: Band, rows: slice, nodata: float
+    ) -> tuple[NDArray[np.float32], Affine, Places] | None:
+        """Pixels of a scene around some rows, their transform, and the rows' places in the scene's CRS."""
+        href = href_of(item, band)
+        try:
+            dataset = self._dataset(href)
+            places = self._places_in(_crs_of(dataset, item, band, href), rows)
             window = source_window(places, dataset.transform, dataset.width, dataset.height)
             if window is None:
                 return None
-            factor = 1 if nodata is None else self._decimation(dataset)
-            pixels, transform = _read_window(dataset, window, factor, 0.0 if nodata is None else nodata)
+            pixels, transform = read_window(dataset, window, self._decimation(dataset), nodata)
         except RasterioError as error:
             self._forget(href)
             raise unreadable(item, band, href, error) from error
@@ -197,51 +314,20 @@ class SceneReader:
         if key not in self._places:
             while len(self._places) >= MOST_PLACES:
                 self._places.popitem(last=False)
-            self._places[key] = pixel_places(self.grid, rows, crs)
+            self._places[key] = pixel_places(self.grid, rows, self.cols, crs)
         self._places.move_to_end(key)
         return self._places[key]
 
 
-def physical(values: NDArray[np.float32], encoding: Encoding) -> NDArray[np.float32]:
-    """Numbers of a file as physical values."""
-    if encoding.scale == 1.0 and encoding.offset == 0.0:
-        return values
-    return (values.astype(np.float64) * encoding.scale + encoding.offset).astype(np.float32)
-
-
-def stored_numbers(numbers: NDArray[Any], encoding: Encoding, storage: Storage) -> NDArray[Any]:
-    """Numbers of a 16-bit file as composites store them, each possible number converted once."""
-    possible = np.arange(1 << 16, dtype=np.uint16).view(numbers.dtype).astype(np.float32)
-    possible[possible == np.float32(encoding.nodata)] = np.nan
-    return stored(physical(possible, encoding), storage)[numbers.view(np.uint16)]
-
-
-def _read_window(
-    dataset: DatasetReader, window: tuple[int, int, int, int], factor: int, nodata: float
-) -> tuple[NDArray[np.float32], Affine]:
-    """First band of a window as float32, averaged by `factor` on cells counted from the scene's corner."""
-    row0, row1, col0, col1 = window
-    if factor > 1:
-        row0, col0 = row0 // factor * factor, col0 // factor * factor
-        row1 = min(dataset.height, -(-row1 // factor) * factor)
-        col1 = min(dataset.width, -(-col1 // factor) * factor)
-    pixels = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0)).astype(np.float32)
-    transform = dataset.transform * Affine.translation(col0, row0)
-    if factor == 1:
-        return pixels, transform
-    return cell_means(pixels, factor, nodata), transform * Affine.scale(factor)
-
-
-def cell_means(pixels: NDArray[np.float32], factor: int, nodata: float) -> NDArray[np.float32]:
-    """Mean of the valid pixels of each factor × factor cell; `nodata` where fewer than half of them are valid."""
-    rows, cols = -(-pixels.shape[0] // factor), -(-pixels.shape[1] // factor)
-    padded = np.full((rows * factor, cols * factor), np.nan, np.float32)
-    padded[: pixels.shape[0], : pixels.shape[1]] = np.where(pixels == nodata, np.nan, pixels)
-    cells = padded.reshape(rows, factor, cols, factor)
-    count = np.isfinite(cells).sum(axis=(1, 3))
-    total = np.nansum(cells, axis=(1, 3), dtype=np.float64)
-    means = total / np.maximum(count, 1)
-    return np.where(2 * count >= factor * factor, means, nodata).astype(np.float32)
+def _crs_of(dataset: DatasetReader, item: pystac.Item, band: Band, href: str) -> str:
+    """The scene's CRS; a scene without one lies nowhere."""
+    if dataset.crs is None:
+        raise UnreadableSceneError(
+            f"band {band.name} of scene {item.id} has no coordinate reference system",
+            where=href,
+            remedy="Use a terrain-corrected product (sentinel-1-rtc instead of GRD)",
+        )
+    return str(dataset.crs.to_wkt())
 
 
 def unreadable(item: pystac.Item, band: Band, href: str, error: Exception) -> UnreadableSceneError:

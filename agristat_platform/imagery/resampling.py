@@ -2,7 +2,7 @@
 
 Each region pixel asks for its own place in the scene, so the result is the same whatever block it is computed in
 and whichever UTM zone the scene lies in (GDAL's warper approximates coordinates per chunk, which is not).
-No files are opened in here; that is `reading`.
+No files are opened in here, that is `reading`; the loops over pixels are in `resampling_kernels`.
 """
 
 from __future__ import annotations
@@ -15,35 +15,56 @@ from typing import Any
 import numpy as np
 import pyproj
 from affine import Affine
-from numba import njit
 from numpy.typing import NDArray
 
 from agristat_platform.catalogue import Grid
-
-LATTICE_STEP = 16  # region pixels between exactly transformed points; between them the error is below a millimetre
+from agristat_platform.imagery.resampling_kernels import (
+    LATTICE_STEP,
+    bilinear_curved,
+    bilinear_lattice,
+    nearest_curved,
+    nearest_lattice,
+)
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where each pixel centre of a block of region rows lies in another CRS: x and y, shape (rows, width)."""
+class LatticePlaces:
+    """Where pixel centres of a block lie in a CRS that shares the grid's axes: x of each column, y of each row."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
 
-    @cached_property
-    def is_lattice(self) -> bool:
-        """Whether x depends on the column alone and y on the row alone."""
-        return bool(self.x.size and (self.x == self.x[0]).all() and (self.y == self.y[:, :1]).all())
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the block."""
+        return self.y.size, self.x.size
 
     @cached_property
-    def x_range(self) -> tuple[float, float]:
-        """Least and greatest x."""
-        return float(self.x.min()), float(self.x.max())
+    def extent(self) -> tuple[float, float, float, float]:
+        """Least x, greatest x, least y, greatest y."""
+        return float(self.x.min()), float(self.x.max()), float(self.y.min()), float(self.y.max())
+
+
+@dataclass(frozen=True)
+class CurvedPlaces:
+    """The same in any other CRS: exact coordinates of lattice nodes, between which pixels are interpolated.
+
+    `row_shift` and `col_shift`: rows and columns from the first node to the block's first pixel.
+    """
+
+    node_x: NDArray[np.float64]
+    node_y: NDArray[np.float64]
+    row_shift: int
+    col_shift: int
+    shape: tuple[int, int]
 
     @cached_property
-    def y_range(self) -> tuple[float, float]:
-        """Least and greatest y."""
-        return float(self.y.min()), float(self.y.max())
+    def extent(self) -> tuple[float, float, float, float]:
+        """Least x, greatest x, least y, greatest y of the nodes around the block."""
+        return float(self.node_x.min()), float(self.node_x.max()), float(self.node_y.min()), float(self.node_y.max())
+
+
+Places = LatticePlaces | CurvedPlaces
 
 
 def coarse_grid(grid: Grid, at_least_m: float) -> Grid:
@@ -72,46 +93,36 @@ def same_crs(grid: Grid, crs: str) -> bool:
     return bool(shift < 1e-3 * grid.transform.a)
 
 
-def pixel_places(grid: Grid, rows: slice, crs: str) -> Places:
-    """Coordinates in `crs` of the pixel centres of some rows of a grid.
+def pixel_places(grid: Grid, rows: slice, cols: slice, crs: str) -> Places:
+    """Coordinates in `crs` of the pixel centres of a block of a grid.
 
     In another CRS than the grid's, points of a lattice fixed to the grid's origin are transformed exactly and
-    interpolated between; a row's values do not depend on which rows are asked for together.
+    interpolated between; a pixel's place does not depend on which others are asked for together.
     """
     if same_crs(grid, crs):
-        x = grid.transform.c + grid.transform.a * (np.arange(grid.width) + 0.5)
+        x = grid.transform.c + grid.transform.a * (np.arange(cols.start, cols.stop) + 0.5)
         y = grid.transform.f + grid.transform.e * (np.arange(rows.start, rows.stop) + 0.5)
-        shape = (rows.stop - rows.start, grid.width)
-        return Places(np.broadcast_to(x, shape).copy(), np.broadcast_to(y[:, None], shape).copy())
+        return LatticePlaces(x, y)
     transformer = pyproj.Transformer.from_crs(grid.crs, crs, always_xy=True)
-    first = rows.start // LATTICE_STEP
-    node_rows = np.arange(first, (rows.stop - 1) // LATTICE_STEP + 2) * LATTICE_STEP
-    node_cols = np.arange(0, (grid.width - 1) // LATTICE_STEP + 2) * LATTICE_STEP
+    node_rows, node_cols = _nodes(rows), _nodes(cols)
     node_x, node_y = np.meshgrid(
         grid.transform.c + grid.transform.a * (node_cols + 0.5), grid.transform.f + grid.transform.e * (node_rows + 0.5)
     )
     x, y = transformer.transform(node_x, node_y)
-    shift = rows.start - first * LATTICE_STEP
-    return Places(
-        _between_nodes(x, shift, rows.stop - rows.start, grid.width),
-        _between_nodes(y, shift, rows.stop - rows.start, grid.width),
-    )
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    return CurvedPlaces(x, y, rows.start - int(node_rows[0]), cols.start - int(node_cols[0]), shape)
 
 
-def _between_nodes(nodes: NDArray[np.float64], shift: int, height: int, width: int) -> NDArray[np.float64]:
-    """Bilinear interpolation of lattice values at every pixel of a block that starts `shift` rows into the lattice."""
-    col_node, col_rest = np.divmod(np.arange(width), LATTICE_STEP)
-    row_node, row_rest = np.divmod(np.arange(height) + shift, LATTICE_STEP)
-    right = col_rest / LATTICE_STEP
-    along = nodes[:, col_node] * (1 - right) + nodes[:, col_node + 1] * right
-    down = (row_rest / LATTICE_STEP)[:, None]
-    return along[row_node] * (1 - down) + along[row_node + 1] * down
+def _nodes(pixels: slice) -> NDArray[np.int64]:
+    """Rows or columns of the lattice around some pixels."""
+    return np.arange(pixels.start // LATTICE_STEP, (pixels.stop - 1) // LATTICE_STEP + 2) * LATTICE_STEP
 
 
 def source_window(places: Places, transform: Affine, width: int, height: int) -> tuple[int, int, int, int] | None:
     """(row0, row1, col0, col1) of a scene that a block needs, a pixel of margin included; None where it needs none."""
     a, b, c, d, e, f = tuple(~transform)[:6]
-    corners = [(x, y) for x in places.x_range for y in places.y_range]
+    left, right, bottom, top = places.extent
+    corners = [(x, y) for x in (left, right) for y in (bottom, top)]
     cols = [a * x + b * y + c - 0.5 for x, y in corners]
     rows = [d * x + e * y + f - 0.5 for x, y in corners]
     if not all(map(math.isfinite, [*cols, *rows])):
@@ -142,126 +153,48 @@ def sample_bilinear(source: NDArray[Any], transform: Affine, places: Places, nod
     """
     inverse = np.array(tuple(~transform)[:6])
     pixels = np.ascontiguousarray(source, dtype=np.float32)
-    if places.is_lattice and inverse[1] == 0.0 and inverse[3] == 0.0 and pixels.size:
-        cols = inverse[0] * places.x[0] + inverse[2] - 0.5
-        rows = inverse[4] * places.y[:, 0] + inverse[5] - 0.5
-        return _bilinear_lattice(pixels, cols, rows, np.float32(nodata))
-    return _bilinear(pixels, places.x, places.y, inverse, np.float32(nodata))
+    on_axes = axes_positions(places, inverse)
+    if on_axes is not None and pixels.size:
+        return bilinear_lattice(pixels, *on_axes, np.float32(nodata))
+    return bilinear_curved(pixels, *curved(places), inverse, np.float32(nodata))
 
 
-def sample_nearest(source: NDArray[Any], transform: Affine, places: Places) -> NDArray[np.float32]:
-    """Value of the pixel in which each place lies; NaN outside the window. For classes and bit fields."""
+def sample_nearest(source: NDArray[Any], transform: Affine, places: Places, outside: int = 0) -> NDArray[Any]:
+    """Value of the pixel in which each place lies, `outside` beyond the window. For classes and bit fields.
+
+    Returns
+    -------
+    Array of the source's type, shape of the places.
+    """
     inverse = np.array(tuple(~transform)[:6])
-    return _nearest(np.ascontiguousarray(source, dtype=np.float32), places.x, places.y, inverse)
+    pixels = np.ascontiguousarray(source)
+    beyond = pixels.dtype.type(outside)
+    if isinstance(places, LatticePlaces) and inverse[1] == 0.0 and inverse[3] == 0.0:
+        cols = np.floor(inverse[0] * places.x + inverse[2] + 1e-6).astype(np.int64)
+        rows = np.floor(inverse[4] * places.y + inverse[5] + 1e-6).astype(np.int64)
+        return nearest_lattice(pixels, cols, rows, beyond)
+    return nearest_curved(pixels, *curved(places), inverse, beyond)
 
 
-@njit(cache=True)
-def _bilinear(source, x, y, inverse, nodata):  # type: ignore[no-untyped-def]
-    height, width = source.shape
-    out = np.full(x.shape, np.nan, np.float32)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            # positions in pixels, 0.0 the centre of the first; rounded to 1e-6 so that equal lattices copy exactly
-            col = inverse[0] * x[i, j] + inverse[1] * y[i, j] + inverse[2] - 0.5
-            row = inverse[3] * x[i, j] + inverse[4] * y[i, j] + inverse[5] - 0.5
-            if abs(col - np.rint(col)) < 1e-6:
-                col = np.rint(col)
-            if abs(row - np.rint(row)) < 1e-6:
-                row = np.rint(row)
-            if not (col >= -0.5 and row >= -0.5 and col < width - 0.5 and row < height - 0.5):
-                continue
-            nearest = source[math.floor(row + 0.5), math.floor(col + 0.5)]
-            if np.isnan(nearest) or nearest == nodata:
-                continue
-            left, top = math.floor(col), math.floor(row)
-            total = 0.0
-            weights = 0.0
-            for d_row in range(2):
-                for d_col in range(2):
-                    r, c = top + d_row, left + d_col
-                    weight = (1.0 - abs(row - r)) * (1.0 - abs(col - c))
-                    if weight <= 0.0 or r < 0 or c < 0 or r >= height or c >= width:
-                        continue
-                    value = source[r, c]
-                    if np.isnan(value) or value == nodata:
-                        continue
-                    total += weight * value
-                    weights += weight
-            out[i, j] = total / weights
-    return out
+def axes_positions(
+    places: Places, inverse: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Positions of columns and rows in pixels of a window, 0.0 the centre of its first; None where axes are askew."""
+    if not isinstance(places, LatticePlaces) or inverse[1] != 0.0 or inverse[3] != 0.0:
+        return None
+    return inverse[0] * places.x + inverse[2] - 0.5, inverse[4] * places.y + inverse[5] - 0.5
 
 
-@njit(cache=True)
-def _neighbours(positions, size):  # type: ignore[no-untyped-def]
-    """Along one axis: inside or not, nearest cell, the two cells around and their weights, 0 beyond the edge."""
-    count = positions.size
-    inside, nearest = np.zeros(count, np.bool_), np.zeros(count, np.int32)
-    before, after = np.zeros(count, np.int32), np.zeros(count, np.int32)
-    weight_before, weight_after = np.zeros(count), np.zeros(count)
-    for i in range(count):
-        position = positions[i]
-        if abs(position - np.rint(position)) < 1e-6:
-            position = np.rint(position)
-        if not (position >= -0.5 and position < size - 0.5):
-            continue
-        inside[i] = True
-        nearest[i] = math.floor(position + 0.5)
-        cell = math.floor(position)
-        if cell >= 0:
-            before[i] = cell
-            weight_before[i] = 1.0 - abs(position - cell)
-        if cell + 1 < size:
-            after[i] = cell + 1
-            weight_after[i] = 1.0 - abs(position - (cell + 1))
-    return inside, nearest, before, after, weight_before, weight_after
+def curved(places: Places) -> tuple[NDArray[np.float64], NDArray[np.float64], int, int, int, int]:
+    """Arguments of the kernels that place each pixel by itself: nodes, shifts of rows and columns, shape."""
+    if isinstance(places, CurvedPlaces):
+        return places.node_x, places.node_y, places.row_shift, places.col_shift, *places.shape
+    # a scene askew in the grid's own CRS: places are linear, so nodes may begin at the block's first pixel
+    node_x, node_y = np.meshgrid(_linear_nodes(places.x), _linear_nodes(places.y))
+    return node_x, node_y, 0, 0, *places.shape
 
 
-@njit(cache=True)
-def _bilinear_lattice(source, cols, rows, nodata):  # type: ignore[no-untyped-def]
-    """`_bilinear` where rows and columns can be placed once each: the same sums in the same order, without branches."""
-    height, width = source.shape
-    out = np.full((rows.size, cols.size), np.nan, np.float32)
-    inside_row, near_row, above, below, weight_above, weight_below = _neighbours(rows, height)
-    inside, near, left, right, weight_left, weight_right = _neighbours(cols, width)
-    for i in range(rows.size):
-        if not inside_row[i]:
-            continue
-        upper, lower, nearest = source[above[i]], source[below[i]], source[near_row[i]]
-        row_out = out[i]
-        up, down = weight_above[i], weight_below[i]
-        for j in range(cols.size):
-            total, weights = 0.0, 0.0
-            a, b, c, d = upper[left[j]], upper[right[j]], lower[left[j]], lower[right[j]]
-            weight = up * weight_left[j]
-            used = (weight > 0.0) & (a == a) & (a != nodata)
-            total += weight * a if used else 0.0
-            weights += weight if used else 0.0
-            weight = up * weight_right[j]
-            used = (weight > 0.0) & (b == b) & (b != nodata)
-            total += weight * b if used else 0.0
-            weights += weight if used else 0.0
-            weight = down * weight_left[j]
-            used = (weight > 0.0) & (c == c) & (c != nodata)
-            total += weight * c if used else 0.0
-            weights += weight if used else 0.0
-            weight = down * weight_right[j]
-            used = (weight > 0.0) & (d == d) & (d != nodata)
-            total += weight * d if used else 0.0
-            weights += weight if used else 0.0
-            value = nearest[near[j]]
-            present = inside[j] & (value == value) & (value != nodata)
-            row_out[j] = total / (weights if present else 1.0) if present else np.nan
-    return out
-
-
-@njit(cache=True)
-def _nearest(source, x, y, inverse):  # type: ignore[no-untyped-def]
-    height, width = source.shape
-    out = np.full(x.shape, np.nan, np.float32)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            col = math.floor(inverse[0] * x[i, j] + inverse[1] * y[i, j] + inverse[2] + 1e-6)
-            row = math.floor(inverse[3] * x[i, j] + inverse[4] * y[i, j] + inverse[5] + 1e-6)
-            if 0 <= col < width and 0 <= row < height:
-                out[i, j] = source[row, col]
-    return out
+def _linear_nodes(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    step = positions[1] - positions[0] if positions.size > 1 else 0.0
+    count = (positions.size - 1) // LATTICE_STEP + 2
+    return np.asarray(positions[0] + step * LATTICE_STEP * np.arange(count))
