@@ -45,7 +45,7 @@ from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scene
 from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
 from agristat_platform.imagery.speckle import SpeckleAccumulator
-from agristat_platform.imagery.versions import superseded_scenes
+from agristat_platform.imagery.versions import superseded_counts, superseded_scenes
 
 __all__ = [
     "CLEAR",
@@ -102,6 +102,7 @@ __all__ = [
     "search_catalogue",
     "search_scenes",
     "sky_mask",
+    "superseded_counts",
     "superseded_scenes",
     "tile_skies",
     "to_landsat",
