@@ -50,7 +50,7 @@ from agristat_platform.catalogue.seasons import (
     season_keys_between,
     season_window,
 )
-from agristat_platform.catalogue.settings import CatalogueEndpoint, Settings, load_settings
+from agristat_platform.catalogue.settings import CatalogueEndpoint, ExecutionSection, Settings, load_settings
 
 __all__ = [
     "Catalogue",
@@ -62,6 +62,7 @@ __all__ = [
     "Crop",
     "CropNomenclature",
     "EstimationSettings",
+    "ExecutionSection",
     "Grid",
     "ImagerySource",
     "Interval",

@@ -67,6 +67,26 @@ class WebserverSection(FileSection):
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
 
 
+class ExecutionSection(FileSection):
+    """How much of this machine a run takes. Nothing here changes a result, only its time and memory.
+
+    Parameters
+    ----------
+    workers:
+        Processes that a run's steps share. One: every step in the run's own process, without the start of another
+        (0.6 to 1 s a step).
+    tile_rows, tile_cols:
+        Size of the tiles composites are made in, in pixels of the region's grid; None: the engine's own.
+    """
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    tile_rows: Annotated[int, Field(ge=16)] | None = None
+    tile_cols: Annotated[int, Field(ge=16)] | None = None
+
+
+ONE_PROCESS = ExecutionSection()
+
+
 def _rising_months(months: list[int]) -> list[int]:
     if any(not 1 <= month <= 12 for month in months) or sorted(set(months)) != months:
         raise ValueError("give months from 1 to 12, rising, each once")
@@ -84,6 +104,7 @@ class SettingsFile(FileSection):
         DEFAULT_START_MONTHS
     )
     webserver: WebserverSection = WebserverSection()
+    execution: ExecutionSection = ONE_PROCESS
     catalogues: Annotated[dict[str, CatalogueEndpoint], Field(min_length=1)]
 
 
@@ -107,6 +128,8 @@ class Settings:
         Imagery catalogues by name.
     seasons_start_months:
         Months in which season windows start.
+    execution:
+        Worker processes and tile sizes of a run.
     """
 
     config_dir: Path
@@ -118,6 +141,7 @@ class Settings:
     webserver_host: str = "127.0.0.1"
     webserver_port: int = 3000
     seasons_start_months: tuple[int, ...] = DEFAULT_START_MONTHS
+    execution: ExecutionSection = ONE_PROCESS
 
     @property
     def archive_dir(self) -> Path:
@@ -180,7 +204,7 @@ def load_settings(config_dir: str | Path = "config", env: Mapping[str, str] = os
         Folder with `agristat.yaml`.
     env:
         AGRISTAT_HOME, AGRISTAT_STORE_URI, AGRISTAT_MIRROR_URI, AGRISTAT_REAL_DATA (paths relative to the working
-        directory), AGRISTAT_CATALOGUE_URL_<NAME> (name in capitals, hyphens as underscores).
+        directory), AGRISTAT_WORKERS, AGRISTAT_CATALOGUE_URL_<NAME> (name in capitals, hyphens as underscores).
 
     Raises
     ------
@@ -207,6 +231,7 @@ def load_settings(config_dir: str | Path = "config", env: Mapping[str, str] = os
         webserver_host=given.webserver.host,
         webserver_port=given.webserver.port,
         seasons_start_months=tuple(given.season_start_months),
+        execution=_with_workers(given.execution, env),
     )
 
 
@@ -217,6 +242,16 @@ def _folder(from_env: str | None, from_file: str, base: Path) -> Path:
 def _location(from_env: str | None, from_file: str, base: Path) -> str:
     text = from_env or from_file
     return text if "://" in text else str(_folder(from_env, from_file, base))
+
+
+def _with_workers(given: ExecutionSection, env: Mapping[str, str]) -> ExecutionSection:
+    text = env.get("AGRISTAT_WORKERS")
+    if not text:
+        return given
+    try:
+        return ExecutionSection.model_validate({**given.model_dump(), "workers": int(text)})
+    except ValueError as error:
+        raise ConfigurationError([f'AGRISTAT_WORKERS: got "{text}"; allowed: a whole number from 1 to 256']) from error
 
 
 def _with_addresses(given: dict[str, CatalogueEndpoint], env: Mapping[str, str]) -> dict[str, CatalogueEndpoint]:

@@ -106,3 +106,24 @@ def test_an_address_in_the_environment_is_checked(config_dir: Path) -> None:
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere/agristat\.yaml: cannot be read"):
         load_settings(tmp_path / "nowhere", {})
+
+
+def test_a_run_takes_one_process_unless_file_or_environment_say_more(config_dir: Path) -> None:
+    assert load_settings(config_dir, {}).execution.workers == 1
+    write(config_dir, ("  workers: 1\n  tile_rows: null", "  workers: 4\n  tile_rows: 128"))
+    execution = load_settings(config_dir, {}).execution
+    assert (execution.workers, execution.tile_rows, execution.tile_cols) == (4, 128, None)
+    assert load_settings(config_dir, {"AGRISTAT_WORKERS": "2"}).execution.workers == 2
+    assert load_settings(config_dir, {"AGRISTAT_WORKERS": "2"}).execution.tile_rows == 128
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "257"])
+def test_a_wrong_number_of_workers_is_named(config_dir: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf'AGRISTAT_WORKERS: got "{text}"; allowed: a whole number from 1'):
+        load_settings(config_dir, {"AGRISTAT_WORKERS": text})
+
+
+def test_tiles_too_small_to_be_meant_are_refused_with_the_field(config_dir: Path) -> None:
+    write(config_dir, ("  tile_rows: null", "  tile_rows: 3"))
+    with pytest.raises(ConfigurationError, match="execution.tile_rows"):
+        load_settings(config_dir, {})
