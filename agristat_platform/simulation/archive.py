@@ -43,7 +43,7 @@ from agristat_platform.simulation.tables import write_table
 from agristat_platform.simulation.training_labels import training_labels
 from agristat_platform.simulation.weather import simulate_weather
 
-MODEL_VERSION = "3"
+MODEL_VERSION = "4"
 """Counts changes of the model that change its output; a new one makes finished seasons be prepared again."""
 _LAND_USE_ERROR = 0.03
 

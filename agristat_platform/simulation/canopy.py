@@ -25,7 +25,7 @@ class ParcelTraits:
     """What makes one parcel differ from the next of the same crop; one entry per polygon.
 
     `late_days`: sowing after the usual day; `vigour`: canopy relative to the crop's usual (1); `soil`: brightness of
-    the bare soil relative to the usual (1); `leaf`: the variety's own reflectance, relative, (n, 5); `rough_db`:
+    the bare soil relative to the usual (1); `leaf`: the variety's own reflectance, relative, (n, 6); `rough_db`:
     surface roughness as the radar sees it; `stand_db`: how the stand's structure scatters
     (n, 2: VV, VH); `yield_t_ha`: NaN where nothing is harvested.
     """
@@ -51,7 +51,7 @@ class CanopyState:
 
 @dataclass(frozen=True)
 class Reflectance:
-    """Parcels' reflectance on one day, (n, 5), and how it answers to a unit of canopy and of soil texture."""
+    """Parcels' reflectance on one day, (n, 6), and how it answers to a unit of canopy and of soil texture."""
 
     mean: npt.NDArray[np.float32]
     by_canopy: npt.NDArray[np.float32]
@@ -75,7 +75,10 @@ def parcel_traits(parcels: SeasonParcels, settings: SimulationSettings, season: 
     vigour = np.exp(spread * (0.55 * fertility + 0.84 * rng.standard_normal(n)))
     soil_field = smooth_field_at(generator(settings.seed, "soil"), x, y, 700.0)
     soil = np.exp(0.13 * soil_field + 0.06 * rng.standard_normal(n))
-    leaf = np.exp(0.055 * rng.standard_normal((n, 5)) * np.array([1.0, 1.0, 1.0, 0.8, 0.8]))
+    own = rng.standard_normal((n, 5)) * np.array([1.0, 1.0, 1.0, 0.8, 0.8])
+    # leaf water darkens 1.6 and 2.2 µm together
+    apart = generator(settings.seed, "leaf at 2.2 µm", season).standard_normal(n)
+    leaf = np.exp(0.055 * np.column_stack([own, 0.9 * own[:, 4] + 0.35 * apart]))
     good_year = float(np.exp(0.08 * generator(settings.seed, "year", season).standard_normal()))
     usual = of_crop([np.nan if p.yield_t_ha is None else p.yield_t_ha for p in profiles])
     luck = np.exp(of_crop([p.yield_spread for p in profiles]) * rng.standard_normal(n))

@@ -1,7 +1,7 @@
 """How each kind of cover grows, looks and yields: the constants of the simulation, and which crop follows which.
 
 Days count from 1 September before the harvest (southern hemisphere: from 1 March), in an average year's thermal time.
-Reflectances are bottom-of-atmosphere, 0–1, for blue, green, red, near infrared and 1.6 µm, of a closed canopy.
+Reflectances are bottom-of-atmosphere, 0–1, for blue, green, red, near infrared, 1.6 and 2.2 µm, of a closed canopy.
 The figures are plausible ones for a Mediterranean-continental plain; they claim no more.
 """
 
@@ -14,10 +14,10 @@ from agristat_platform.catalogue import Crop, CropNomenclature
 from agristat_platform.simulation.errors import UnknownCoverError
 from agristat_platform.simulation.landscape import Cover
 
-BANDS = ("blue", "green", "red", "nir", "swir16")
-SOIL = (0.072, 0.103, 0.142, 0.212, 0.295)
-DRY_PLANTS = (0.085, 0.128, 0.178, 0.285, 0.335)
-RAPESEED_FLOWERS = (0.042, 0.150, 0.128, 0.470, 0.190)
+BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
+SOIL = (0.072, 0.103, 0.142, 0.212, 0.295, 0.256)
+DRY_PLANTS = (0.085, 0.128, 0.178, 0.285, 0.335, 0.238)
+RAPESEED_FLOWERS = (0.042, 0.150, 0.128, 0.470, 0.190, 0.092)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Profile:
 
     name: str
     cover: Cover
-    green: tuple[float, float, float, float, float]
+    green: tuple[float, float, float, float, float, float]
     rises: tuple[tuple[float, float, float], ...]
     senescence: tuple[float, float] | None = None
     drops: tuple[float, ...] = ()
@@ -69,7 +69,7 @@ class Profile:
     irrigated: bool = False
 
 
-_WHEAT = (0.026, 0.053, 0.030, 0.430, 0.200)
+_WHEAT = (0.026, 0.053, 0.030, 0.430, 0.200, 0.094)
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -79,52 +79,52 @@ PROFILES: dict[str, Profile] = {
             yield_t_ha=4.6, share=0.28,
         ),
         Profile(
-            "barley", Cover.CROP, (0.028, 0.059, 0.033, 0.440, 0.212), ((0.35, 87, 10), (0.54, 184, 11)), (263, 7),
+            "barley", Cover.CROP, (0.028, 0.059, 0.033, 0.440, 0.212, 0.102), ((0.35, 87, 10), (0.54, 184, 11)), (263, 7),
             sowing_spread_days=7, cover_spread=0.17, scatter_vh_db=-16.6, scatter_vv_db=-13.4, extinction=0.39,
             yield_t_ha=3.9, share=0.20,
         ),
         Profile(
-            "rapeseed", Cover.CROP, (0.027, 0.066, 0.032, 0.500, 0.185), ((0.52, 62, 11), (0.40, 176, 10)), (274, 8),
+            "rapeseed", Cover.CROP, (0.027, 0.066, 0.032, 0.500, 0.185, 0.085), ((0.52, 62, 11), (0.40, 176, 10)), (274, 8),
             flowering=(222, 10), scatter_vh_db=-12.8, scatter_vv_db=-9.2, extinction=0.45, yield_t_ha=2.6, share=0.10,
         ),
         Profile(
-            "vetch", Cover.CROP, (0.027, 0.061, 0.031, 0.460, 0.205), ((0.22, 96, 12), (0.66, 202, 10)), (264, 8),
+            "vetch", Cover.CROP, (0.027, 0.061, 0.031, 0.460, 0.205, 0.098), ((0.22, 96, 12), (0.66, 202, 10)), (264, 8),
             drops=(268,), sowing_spread_days=9, cover_spread=0.20, scatter_vh_db=-15.2, scatter_vv_db=-11.4,
             yield_t_ha=2.1, share=0.11,
         ),
         Profile(
-            "chickpea", Cover.CROP, (0.028, 0.060, 0.034, 0.430, 0.220), ((0.72, 232, 10),), (292, 8),
+            "chickpea", Cover.CROP, (0.028, 0.060, 0.034, 0.430, 0.220, 0.110), ((0.72, 232, 10),), (292, 8),
             residue=0.30, tilled=172, scatter_vh_db=-15.6, scatter_vv_db=-11.8, yield_t_ha=1.3, share=0.05,
         ),
         Profile(
-            "maize", Cover.CROP, (0.026, 0.058, 0.031, 0.470, 0.205), ((0.88, 271, 8),), (390, 10),
+            "maize", Cover.CROP, (0.026, 0.058, 0.031, 0.470, 0.205, 0.095), ((0.88, 271, 8),), (390, 10),
             residue=0.50, tilled=186, scatter_vh_db=-13.2, scatter_vv_db=-9.8, yield_t_ha=11.5, share=0.09, irrigated=True,
         ),
         Profile(
-            "sunflower", Cover.CROP, (0.029, 0.064, 0.033, 0.480, 0.220), ((0.82, 262, 8),), (345, 9),
+            "sunflower", Cover.CROP, (0.029, 0.064, 0.033, 0.480, 0.220, 0.105), ((0.82, 262, 8),), (345, 9),
             residue=0.28, tilled=165, scatter_vh_db=-12.6, scatter_vv_db=-9.6, yield_t_ha=1.5, share=0.08,
         ),
         Profile(
-            "alfalfa", Cover.CROP, (0.024, 0.056, 0.025, 0.490, 0.190), ((0.34, 40, 12), (0.52, 176, 10)),
+            "alfalfa", Cover.CROP, (0.024, 0.056, 0.025, 0.490, 0.190, 0.086), ((0.34, 40, 12), (0.52, 176, 10)),
             drops=(228, 263), regrowth_days=24, scatter_vh_db=-15.4, scatter_vv_db=-11.2, yield_t_ha=12.0, share=0.08,
             irrigated=True,
         ),
         Profile(
-            "fallow", Cover.CROP, (0.034, 0.064, 0.050, 0.330, 0.250), ((0.14, 95, 18), (0.20, 185, 16)), (270, 12),
+            "fallow", Cover.CROP, (0.034, 0.064, 0.050, 0.330, 0.250, 0.145), ((0.14, 95, 18), (0.20, 185, 16)), (270, 12),
             drops=(232,), sowing_spread_days=14, cover_spread=0.45, residue=0.35, tilled=225,
             scatter_vh_db=-18.0, scatter_vv_db=-12.5, share=0.14,
         ),
         Profile(
-            "grassland", Cover.GRASS, (0.036, 0.066, 0.052, 0.330, 0.235), ((0.30, 70, 14), (0.28, 186, 14)), (266, 11),
+            "grassland", Cover.GRASS, (0.036, 0.066, 0.052, 0.330, 0.235, 0.132), ((0.30, 70, 14), (0.28, 186, 14)), (266, 11),
             cover_spread=0.25, residue=0.35, tilled=600, scatter_vh_db=-16.8, scatter_vv_db=-11.6, extinction=0.30,
         ),
         Profile(
-            "woodland", Cover.WOOD, (0.022, 0.038, 0.026, 0.265, 0.125), ((0.76, -200, 10), (0.08, 185, 14)),
+            "woodland", Cover.WOOD, (0.022, 0.038, 0.026, 0.265, 0.125, 0.056), ((0.76, -200, 10), (0.08, 185, 14)),
             cover_spread=0.08, scatter_vh_db=-13.4, scatter_vv_db=-8.6, extinction=0.8,
         ),
-        Profile("water", Cover.WATER, (0.052, 0.050, 0.036, 0.022, 0.012), ((1.0, -200, 10),), cover_spread=0.0,
+        Profile("water", Cover.WATER, (0.052, 0.050, 0.036, 0.022, 0.012, 0.008), ((1.0, -200, 10),), cover_spread=0.0,
                 scatter_vh_db=-26.0, scatter_vv_db=-20.5, extinction=3.0),
-        Profile("built_up", Cover.BUILT, (0.120, 0.140, 0.156, 0.205, 0.230), ((1.0, -200, 10),), cover_spread=0.0,
+        Profile("built_up", Cover.BUILT, (0.120, 0.140, 0.156, 0.205, 0.230, 0.215), ((1.0, -200, 10),), cover_spread=0.0,
                 scatter_vh_db=-11.5, scatter_vv_db=-5.5, extinction=3.0),
     )
 }  # fmt: skip

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from numba import njit
 
 F32 = npt.NDArray[np.float32]
-CLOUD = np.array([0.64, 0.61, 0.61, 0.66, 0.44], dtype=np.float32)
-"""Reflectance of a thick cloud in blue, green, red, near infrared and 1.6 µm (ice and drops absorb there)."""
+CLOUD = np.array([0.64, 0.61, 0.61, 0.66, 0.44, 0.31], dtype=np.float32)
+"""Reflectance of a thick cloud in blue, green, red, near infrared, 1.6 and 2.2 µm (ice and drops absorb there)."""
 
 
 @njit(cache=True)

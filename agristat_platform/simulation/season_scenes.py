@@ -70,7 +70,7 @@ class SeasonScenes:
         return canopy_state(self.parcels, self.traits, float(self.weather.crop_day[self.weather.position(day)]))
 
     def ground_reflectance(self, canvas_number: int, state: CanopyState, moisture: float) -> F32:
-        """(5, rows, columns) of blue, green, red, near infrared, 1.6 µm on a canvas, without atmosphere."""
+        """(6, rows, columns) of blue, green, red, near infrared, 1.6 and 2.2 µm on a canvas, without atmosphere."""
         canvas = self.canvases[canvas_number]
         signal = parcel_reflectance(self.parcels, self.traits, state, moisture)
         return surface(

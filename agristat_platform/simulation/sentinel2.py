@@ -35,6 +35,7 @@ _BANDS = (
     ("red", "B04", 10, "Red", 0.665),
     ("nir", "B08", 10, "NIR 1", 0.842),
     ("swir16", "B11", 20, "SWIR 1.6μm", 1.61),
+    ("swir22", "B12", 20, "SWIR 2.2μm", 2.19),
 )
 _BASELINES = ((date(2024, 7, 23), "05.11"), (date(2023, 12, 13), "05.10"), (date(2022, 12, 6), "05.09"))
 _SCL = {"shadow": 3, "vegetation": 4, "bare": 5, "water": 6, "medium": 8, "high": 9, "cirrus": 10}

@@ -12,6 +12,8 @@ import shapely
 from rasterio.warp import reproject
 
 from agristat_platform.simulation.clouds import cloud_fields, skies
+from agristat_platform.simulation.landscape import Cover
+from agristat_platform.simulation.profiles import DRY_PLANTS, PROFILES, SOIL
 from agristat_platform.simulation.scene_grids import _mgrs_square, sensor_grids
 from agristat_platform.simulation.weather import days_between
 
@@ -243,3 +245,19 @@ def test_the_first_canvas_covers_the_whole_area(demo_region):
     assert (epsg, other) == (32630, 32629)
     assert shapely.box(*grid.bounds).contains(demo_region.aoi_projected())
     assert tiles[0].grid.width < grid.width
+
+
+def test_the_short_wave_infrared_tells_residue_and_leaves_from_soil(items):
+    def tillage(first, second):
+        return (first - second) / (first + second)
+
+    leaves = [tillage(*profile.green[4:]) for profile in PROFILES.values() if profile.cover == Cover.CROP]
+    residue, soil = tillage(*DRY_PLANTS[4:]), tillage(*SOIL[4:])
+    assert soil < residue < min(leaves)  # cellulose and water absorb at 2.2 µm, dry soil hardly does
+    seen = []
+    for item in _of(items, "sentinel-2-l2a", "2023-10"):
+        clear = np.isin(_read(item, "scl"), (4, 5))
+        ratio = tillage(_physical(item, "swir16")[clear], _physical(item, "swir22")[clear])
+        seen.append(ratio[np.isfinite(ratio)])
+    values = np.concatenate(seen)
+    assert 0.0 < np.percentile(values, 5) < np.percentile(values, 95) < 0.5
