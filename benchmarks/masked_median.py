@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from agristat_platform.imagery.geometric_median import geometric_median
 from agristat_platform.imagery.medians import masked_median
+from agristat_platform.imagery.medoid import medoid
 from agristat_platform.imagery.percentiles import masked_percentiles
-from agristat_platform.imagery.spectral_medians import geometric_median, medoid
 
 
 def speed(work: Callable[[], Any], pixels: int, repeats: int) -> tuple[float, float, float, Any]:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agristat_platform.imagery.sorting_networks import last_value, percentiles_of, sorting_network
+from agristat_platform.imagery.clear_bits import clear_words
+from agristat_platform.imagery.sorting_networks import (
+    BLOCK_PIXELS,
+    last_value,
+    percentiles_of,
+    sorting_network,
+    stored_percentiles,
+)
 
 
 def masked_percentiles(
@@ -61,3 +68,56 @@ def masked_percentiles(
         shares,
     )
     return values.reshape(len(shares), height, width), count.reshape(height, width)
+
+
+def masked_percentiles_stored(
+    stack: NDArray[Any], nodata: float, percentiles: Sequence[float], *, clear: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[np.uint16]]:
+    """Percentiles over the first axis as they are stored: of the stack's own integers, halves rounded up.
+
+    As `masked_percentiles`, without a boolean array and without float32 on the way out.
+
+    Parameters
+    ----------
+    stack:
+        (dates, rows, cols), integers of at most 32 bits.
+    nodata:
+        The value that means missing.
+    percentiles:
+        Between 0 and 100, in any order.
+    clear:
+        (rows, cols) or (words, rows, cols) bits of the clear dates as `pack_clear` makes them, or (dates, rows, cols)
+        boolean; None: every value that is not `nodata` counts.
+
+    Returns
+    -------
+    (values, count): (percentiles, rows, cols) of the stack's type, `nodata` where there is none, and uint16 (rows,
+    cols).
+
+    Raises
+    ------
+    TypeError
+        A stack that is not of integers of at most 32 bits.
+    ValueError
+        A percentile outside 0-100, clear dates that do not fit the stack, or more than 65 535 observations.
+    """
+    percents = np.asarray(percentiles, np.float64)
+    if percents.ndim != 1 or not ((percents >= 0) & (percents <= 100)).all():
+        raise ValueError(f"percentiles {list(percentiles)} are not all between 0 and 100")
+    last = last_value(stack)
+    if stack.dtype.kind not in "iu":
+        raise TypeError(f"a stack of {stack.dtype}; stored percentiles are of integers, see masked_percentiles")
+    depth, height, width = stack.shape
+    if depth == 0:
+        return np.full((len(percents), height, width), nodata, stack.dtype), np.zeros((height, width), np.uint16)
+    pixels = height * width
+    words = np.zeros((0, pixels), np.uint8) if clear is None else clear_words(clear, depth, (height, width))
+    values, count = stored_percentiles(
+        np.ascontiguousarray(stack).reshape(depth, 1, pixels),
+        words,
+        (stack.dtype.type(nodata), last),
+        sorting_network((depth + 3) // 4 * 4, None, 4),
+        np.empty(BLOCK_PIXELS, f"u{stack.dtype.itemsize}"),
+        percents,
+    )
+    return values.reshape(len(percents), height, width), count.reshape(height, width)

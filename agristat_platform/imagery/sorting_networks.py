@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 BLOCK_PIXELS = 2048  # 24 observations of 16 bits take 96 KiB: near the processor, and long runs for memory
+HALF = 0.5 + 1e-9  # a half that arithmetic has left a hair too small is rounded up as well
 
 
 @lru_cache(maxsize=64)
@@ -107,16 +108,23 @@ def _sort(block, network, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _take_four(first, second, third, fourth, nodata, last, low, mid, upper, high, counts):  # type: ignore[no-untyped-def]
+def _four_flags(word, shift, flags):  # type: ignore[no-untyped-def]
+    """The bits of four dates of a block of pixels, narrowed to the width of the stack so that all runs abreast."""
+    for pixel in range(flags.size):
+        flags[pixel] = (word[pixel] >> shift) & 15
+
+
+@njit(cache=True)
+def _take_four(first, second, third, fourth, flags, nodata, last, low, mid, upper, high, counts):  # type: ignore[no-untyped-def]
     """Four observations of a block of pixels in order; missing ones as the last value of all. NaN is always missing.
 
     The five comparisons that sort four values are done while these are in registers, which saves half of the work.
     """
     one, none = np.uint16(1), np.uint16(0)
     for pixel in range(counts.size):
-        a, b, c, d = first[pixel], second[pixel], third[pixel], fourth[pixel]
-        no_a, no_b = (a == nodata) | (a != a), (b == nodata) | (b != b)
-        no_c, no_d = (c == nodata) | (c != c), (d == nodata) | (d != d)
+        a, b, c, d, clear = first[pixel], second[pixel], third[pixel], fourth[pixel], flags[pixel]
+        no_a, no_b = (a == nodata) | (a != a) | ((clear & 1) == 0), (b == nodata) | (b != b) | ((clear & 2) == 0)
+        no_c, no_d = (c == nodata) | (c != c) | ((clear & 4) == 0), (d == nodata) | (d != d) | ((clear & 8) == 0)
         present = (none if no_a else one) + (none if no_b else one) + (none if no_c else one) + (none if no_d else one)
         counts[pixel] = np.uint16(counts[pixel] + present)
         a, b, c, d = last if no_a else a, last if no_b else b, last if no_c else c, last if no_d else d
@@ -129,17 +137,98 @@ def _take_four(first, second, third, fourth, nodata, last, low, mid, upper, high
 
 
 @njit(cache=True)
-def _sorted_block(stack, start, absent, nodata, last, network, block, counts):  # type: ignore[no-untyped-def]
-    """Sort the observations of the pixels from `start` into `block`, of a multiple of four rows, and count them."""
-    depth, size = len(stack), counts.size
+def _sorted_block(stack, band, start, words, missing, network, block, flags, counts):  # type: ignore[no-untyped-def]
+    """Sort the observations of the pixels from `start` into `block`, of a multiple of four rows, and count them.
+
+    `words` without rows: every date is clear. `missing` is (nodata, last value).
+    """
+    depth, size, bits = len(stack), counts.size, 8 * words.itemsize
     stop = start + size
+    counts[:] = 0
+    flags[:] = 15
     for k in range(0, len(block), 4):
-        second = stack[k + 1, start:stop] if k + 1 < depth else absent[:size]
-        third = stack[k + 2, start:stop] if k + 2 < depth else absent[:size]
-        fourth = stack[k + 3, start:stop] if k + 3 < depth else absent[:size]
+        if len(words) > 0:
+            _four_flags(words[k // bits, start:stop], words.dtype.type(k % bits), flags[:size])
+        # dates past the last are never clear, whatever row stands in for them
+        if k + 4 > depth:
+            flags &= flags.dtype.type(15 >> (k + 4 - depth))
+        first, second = stack[k, band, start:stop], stack[min(k + 1, depth - 1), band, start:stop]
+        third, fourth = stack[min(k + 2, depth - 1), band, start:stop], stack[min(k + 3, depth - 1), band, start:stop]
         low, mid, upper, high = block[k, :size], block[k + 1, :size], block[k + 2, :size], block[k + 3, :size]
-        _take_four(stack[k, start:stop], second, third, fourth, nodata, last, low, mid, upper, high, counts)
+        _take_four(first, second, third, fourth, flags[:size], missing[0], missing[1], low, mid, upper, high, counts)
     _sort(block, network, size)
+
+
+@njit(cache=True)
+def integer_medians(stack, words, missing, network, flags, medians, counts):  # type: ignore[no-untyped-def]
+    """Medians, halves up, and counts (bands, pixels) of an integer stack (observations, bands, pixels), in place.
+
+    `words` (words, pixels) unsigned: the observations that count, a bit each; without rows: all. `missing`: (nodata,
+    last value). `network` finishes runs of four, for the depth rounded up to a multiple of four: see `median_network`.
+    `flags`: room for a block of pixels of an unsigned type as wide as the stack's.
+    """
+    depth, bands, pixels = stack.shape
+    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
+    for start in range(0, pixels, BLOCK_PIXELS):
+        stop = min(start + BLOCK_PIXELS, pixels)
+        for band in range(bands):
+            count_here, median = counts[band, start:stop], medians[band, start:stop]
+            _sorted_block(stack, band, start, words, missing, network, block, flags, count_here)
+            for place in range(stop - start):
+                count = np.int64(count_here[place])
+                if count == 0:
+                    median[place] = missing[0]
+                else:
+                    lower, upper = np.int64(block[(count - 1) // 2, place]), np.int64(block[count // 2, place])
+                    median[place] = (lower + upper + 1) // 2
+
+
+@njit(cache=True)
+def float_medians(stack, words, missing, network, flags, medians, counts):  # type: ignore[no-untyped-def]
+    """Medians and counts (bands, pixels) of a floating-point stack, as `integer_medians`."""
+    depth, bands, pixels = stack.shape
+    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
+    for start in range(0, pixels, BLOCK_PIXELS):
+        stop = min(start + BLOCK_PIXELS, pixels)
+        for band in range(bands):
+            count_here, median = counts[band, start:stop], medians[band, start:stop]
+            _sorted_block(stack, band, start, words, missing, network, block, flags, count_here)
+            for place in range(stop - start):
+                count = np.int64(count_here[place])
+                if count == 0:
+                    median[place] = missing[0]
+                else:
+                    lower, upper = np.float64(block[(count - 1) // 2, place]), np.float64(block[count // 2, place])
+                    middle = upper if count % 2 else 0.5 * lower + 0.5 * upper
+                    median[place] = middle + 0.0  # of -0 and 0, equal in any order, always 0
+
+
+@njit(cache=True)
+def stored_percentiles(stack, words, missing, network, flags, percents):  # type: ignore[no-untyped-def]
+    """Percentiles (percents, pixels), halves up, nodata where none, and counts of an integer stack (dates, 1, pixels).
+
+    `network` sorts all observations from runs of four; the rest as `integer_medians`.
+    """
+    depth, _, pixels = stack.shape
+    percentiles = np.empty((percents.size, pixels), stack.dtype)
+    counts = np.empty(pixels, np.uint16)
+    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
+    for start in range(0, pixels, BLOCK_PIXELS):
+        stop = min(start + BLOCK_PIXELS, pixels)
+        _sorted_block(stack, 0, start, words, missing, network, block, flags, counts[start:stop])
+        for number in range(percents.size):
+            for place in range(stop - start):
+                count = np.int64(counts[start + place])
+                if count == 0:
+                    percentiles[number, start + place] = missing[0]
+                    continue
+                position = (count - 1) * percents[number] / 100
+                lower = np.int64(position)
+                below = np.float64(block[lower, place])
+                above = np.float64(block[min(lower + 1, count - 1), place])
+                value = below + (position - lower) * (above - below)
+                percentiles[number, start + place] = np.int64(np.floor(value + HALF))
+    return percentiles, counts
 
 
 @njit(cache=True)
@@ -149,52 +238,6 @@ def _take_valid(values, valid, last, row, counts):  # type: ignore[no-untyped-de
         present = valid[pixel] & (value == value)
         row[pixel] = value if present else last
         counts[pixel] += np.uint16(present)
-
-
-@njit(cache=True)
-def integer_medians(stack, nodata, last, network):  # type: ignore[no-untyped-def]
-    """Medians (pixels,), halves up, and counts of an integer stack (observations, pixels).
-
-    `network` finishes runs of four, for the depth rounded up to a multiple of four: see `median_network`.
-    """
-    depth, pixels = stack.shape
-    medians = np.empty(pixels, stack.dtype)
-    counts = np.zeros(pixels, np.uint16)
-    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
-    absent = np.full(BLOCK_PIXELS, nodata, stack.dtype)
-    for start in range(0, pixels, BLOCK_PIXELS):
-        stop = min(start + BLOCK_PIXELS, pixels)
-        _sorted_block(stack, start, absent, nodata, last, network, block, counts[start:stop])
-        for place in range(stop - start):
-            count = np.int64(counts[start + place])
-            if count == 0:
-                medians[start + place] = nodata
-            else:
-                lower, upper = np.int64(block[(count - 1) // 2, place]), np.int64(block[count // 2, place])
-                medians[start + place] = (lower + upper + 1) // 2
-    return medians, counts
-
-
-@njit(cache=True)
-def float_medians(stack, nodata, last, network):  # type: ignore[no-untyped-def]
-    """Medians (pixels,) and counts of a floating-point stack, as `integer_medians`."""
-    depth, pixels = stack.shape
-    medians = np.empty(pixels, stack.dtype)
-    counts = np.zeros(pixels, np.uint16)
-    block = np.empty(((depth + 3) // 4 * 4, BLOCK_PIXELS), stack.dtype)
-    absent = np.full(BLOCK_PIXELS, nodata, stack.dtype)
-    for start in range(0, pixels, BLOCK_PIXELS):
-        stop = min(start + BLOCK_PIXELS, pixels)
-        _sorted_block(stack, start, absent, nodata, last, network, block, counts[start:stop])
-        for place in range(stop - start):
-            count = np.int64(counts[start + place])
-            if count == 0:
-                medians[start + place] = nodata
-            else:
-                lower, upper = np.float64(block[(count - 1) // 2, place]), np.float64(block[count // 2, place])
-                middle = upper if count % 2 else 0.5 * lower + 0.5 * upper
-                medians[start + place] = middle + 0.0  # of -0 and 0, equal in any order, always 0
-    return medians, counts
 
 
 @njit(cache=True)

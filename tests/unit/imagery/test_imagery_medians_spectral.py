@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from agristat_platform.imagery.spectral_medians import geometric_median, medoid
+from agristat_platform.imagery.geometric_median import geometric_median
+from agristat_platform.imagery.medoid import medoid
 
 
 def case(seed, depth=9, bands=4, shape=(3, 5), missing=0.4):
@@ -112,7 +113,7 @@ def test_masks_that_do_not_fit():
     stack, valid = case(9)
     with pytest.raises(ValueError, match=r"shape \(8, 3, 5\), not \(9, 3, 5\)"):
         medoid(stack, valid[1:])
-    with pytest.raises(TypeError, match="uint8, not boolean"):
+    with pytest.raises(ValueError, match="in 9 words of uint8; 9 dates take 2"):
         geometric_median(stack, valid.astype(np.uint8))
     with pytest.raises(ValueError, match="tolerance 0 is not positive"):
         geometric_median(stack, valid, tolerance=0)
