@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,43 +19,48 @@ import requests
 import shapely
 import shapely.geometry
 from pystac_client import Client
-from pystac_client.errors import ClientTypeError
-from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
-from urllib3 import Retry
 
-from agristat_platform.imagery.collections import COLLECTIONS
+from agristat_platform.imagery.collections import COLLECTIONS, collection_table
 from agristat_platform.imagery.encoding import moment_of
-from agristat_platform.imagery.errors import (
-    CatalogueRefusedError,
-    CatalogueUnreachableError,
-    ItemWithoutDatetimeError,
-    PartialAnswerError,
-    UnknownCollectionError,
-)
+from agristat_platform.imagery.errors import CatalogueRefusedError, ItemWithoutDatetimeError, UnknownCollectionError
+from agristat_platform.imagery.paging import Requests, whole_answer
 
 LOGGER = logging.getLogger(__name__)
 
-RETRIED_STATUS = (429, 500, 502, 503, 504)
-LONGEST_WAIT_S = 60
 MOST_VERTICES_SENT = 500
 
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """What a catalogue answered.
+    """What a catalogue answered, with what was expected against what was received.
 
-    `matched` is the count that the server told (None where it tells none), `received` the items that came, and
-    `outside` those of them that turned out not to touch the area or the dates and are not in `items`.
+    `expected` is the count that the server told; None: it tells none (Planetary Computer, Copernicus Data Space), so
+    that only the pages' own consistency could be checked. `received` are the items that came, `duplicates` those of
+    them that came again on a later page, and `outside` those that turned out not to touch the area or the dates;
+    `items` has neither.
     """
 
     url: str
     items: list[pystac.Item]
-    matched: int | None
+    expected: int | None
     received: int
     outside: int
     pages: int
+    duplicates: int = 0
+
+    @property
+    def counts(self) -> dict[str, int | str | None]:
+        """The same as one row of a table."""
+        return {
+            "catalogue": self.url,
+            "expected": self.expected,
+            "received": self.received,
+            "duplicates": self.duplicates,
+            "outside": self.outside,
+            "taken": len(self.items),
+            "pages": self.pages,
+        }
 
 
 def search_scenes(
@@ -87,7 +91,8 @@ def search_catalogue(
     url:
         Landing page of the API.
     collections:
-        Platform names (`sentinel-2-l2a`, …); where the catalogue has none of that name its known aliases are tried.
+        Platform names (`sentinel-2-l2a`, …), where the catalogue has none of that name its known aliases are tried; or
+        one catalogue's own name (`sentinel-2-c1-l2a`), then nothing else.
     aoi:
         shapely geometry in longitude and latitude.
     start, end:
@@ -111,91 +116,53 @@ def search_catalogue(
     CatalogueUnreachableError
         No answer, or server errors until the retries are spent.
     CatalogueRefusedError
-        An answer that is an error or no STAC.
+        An answer that is an error or no STAC; also a link to a next page that has expired.
     UnknownCollectionError
         The catalogue has a collection under none of its names.
     PartialAnswerError
-        Count told and items received differ, or an id comes twice.
+        Count told and items received differ, a page is no list of items, pages go in circles, or items come twice
+        without a count that shows that none was missed.
     ItemWithoutDatetimeError
     """
-    retry = Retry(
-        total=retries,
-        backoff_factor=backoff_s,
-        backoff_max=LONGEST_WAIT_S,
-        retry_after_max=LONGEST_WAIT_S,
-        status_forcelist=RETRIED_STATUS,
-        allowed_methods=None,
-        raise_on_status=False,
-    )
-    io = StacApiIO(headers=headers, request_modifier=sign, timeout=timeout_s, max_retries=retry)
+    api = Requests(url, timeout_s=timeout_s, retries=retries, backoff_s=backoff_s, headers=headers, sign=sign)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PystacClientWarning)
-        client = _asked(url, lambda: Client.open(url, stac_io=io))
-        names = {_name_at(client, url, name): name for name in dict.fromkeys(collections)}
+        client = api.opened()
+        names = {_name_at(client, api, name): _platform_name(name) for name in dict.fromkeys(collections)}
         search = client.search(
             collections=sorted(names),
             intersects=shapely.geometry.mapping(_simple(aoi)),
             datetime=_period(start, end),
             limit=page_size,
         )
-        pages = _asked(url, lambda: list(search.pages_as_dicts()))
-    features = [feature for page in pages for feature in page.get("features", [])]
-    matched = _require_whole(url, pages, features)
-    inside = [feature for feature in features if _touches(feature, url, aoi, start, end)]
+        pages = api.pages(search.url, search.method, search.get_parameters())
+    whole = whole_answer(url, pages)
+    inside = [feature for feature in whole.features if _touches(feature, url, aoi, start, end)]
     items = [_item(feature, names, url) for feature in inside]
-    answer = SearchAnswer(url, items, matched, len(features), len(features) - len(inside), len(pages))
-    answer.items.sort(key=lambda item: (moment_of(item), item.id))
-    LOGGER.info("%s: %d items received of %s, %d outside", url, answer.received, matched, answer.outside)
+    items.sort(key=lambda item: (moment_of(item), item.id))
+    outside = len(whole.features) - len(inside)
+    answer = SearchAnswer(url, items, whole.expected, whole.received, outside, len(pages), whole.duplicates)
+    LOGGER.info("%s: %s", url, answer.counts)
     return answer
 
 
-def _asked(url: str, request: Callable[[], Any]) -> Any:
-    """Run a request and name what went wrong: no answer and server errors apart from refusals."""
-    try:
-        return request()
-    except APIError as error:
-        raise _named(url, error) from error
-    except (requests.RequestException, OSError) as error:
-        raise _unreachable(url, str(error)) from error
-    except (ClientTypeError, pystac.STACError, KeyError, TypeError, ValueError) as error:
-        raise CatalogueRefusedError(
-            f"the answer is no STAC API: {type(error).__name__}: {str(error)[:200]}",
-            where=url,
-            remedy="Give the landing page of a STAC API, the page that lists `conformsTo`",
-        ) from error
+def _platform_name(name: str) -> str:
+    """The band table's name of a collection that may have been asked for by a catalogue's own name."""
+    known = name in COLLECTIONS or any(name in table.aliases for table in COLLECTIONS.values())
+    return collection_table(name).name if known else name
 
 
-def _named(url: str, error: APIError) -> CatalogueUnreachableError | CatalogueRefusedError:
-    status = getattr(error, "status_code", None)
-    if status is None or status in RETRIED_STATUS:
-        return _unreachable(url, f"status {status}" if status else str(error))
-    return CatalogueRefusedError(
-        f"STAC catalogue refused the request with status {status}: {str(error)[:200]}",
-        where=url,
-        remedy="Check the address and, for a catalogue that needs one, the key in the environment",
-    )
-
-
-def _unreachable(url: str, reason: str) -> CatalogueUnreachableError:
-    return CatalogueUnreachableError(
-        f"STAC catalogue cannot be reached: {reason[:200]}",
-        where=url,
-        remedy="Check the network and the address under `catalogues` in config/agristat.yaml, or set "
-        "AGRISTAT_CATALOGUE_URL_<NAME>; the embedded one needs no network",
-    )
-
-
-def _name_at(client: Client, url: str, name: str) -> str:
+def _name_at(client: Client, api: Requests, name: str) -> str:
     """What this catalogue calls a collection; asking for one it lacks would look like an empty season."""
     table = COLLECTIONS.get(name)
     for candidate in (name, *(table.aliases if table else ())):
-        found = _asked(url, partial(client.get_collection, candidate))
+        found = api.asked(partial(client.get_collection, candidate))
         if found is not None and found.id == candidate:  # without /collections another one may come back
             return candidate
     raise UnknownCollectionError(
         f"the catalogue has no collection {name!r}",
-        where=url,
-        remedy=f"It has: {', '.join(sorted(c.id for c in _asked(url, lambda: list(client.get_collections()))))}",
+        where=api.url,
+        remedy=f"It has: {', '.join(sorted(c.id for c in api.asked(lambda: list(client.get_collections()))))}",
     )
 
 
@@ -207,39 +174,6 @@ def _period(start: date, end: date) -> str:
 def _simple(aoi: Any) -> Any:
     """The area as it is sent: its convex hull where it has so many vertices that servers refuse the request."""
     return aoi if shapely.get_num_coordinates(aoi) <= MOST_VERTICES_SENT else aoi.convex_hull
-
-
-def _require_whole(url: str, pages: list[dict[str, Any]], features: list[dict[str, Any]]) -> int | None:
-    """Compare what the server counted with what came; return its count."""
-    for number, page in enumerate(pages, start=1):
-        told = page.get("numberReturned", (page.get("context") or {}).get("returned"))
-        if told is not None and told != len(page.get("features", [])):
-            raise PartialAnswerError(
-                f"page {number} holds {len(page.get('features', []))} items and says {told}",
-                where=url,
-                remedy="Repeat the search; if it stays so, the catalogue is faulty",
-            )
-    counts = [_matched(page) for page in pages if _matched(page) is not None]
-    matched = counts[-1] if counts else None
-    if matched is not None and matched != len(features):
-        raise PartialAnswerError(
-            f"the catalogue counts {matched} items and delivered {len(features)}",
-            where=url,
-            remedy="Repeat the search; new scenes may have arrived meanwhile. If it stays so, use smaller pages",
-        )
-    twice = [key for key, n in Counter((f.get("collection"), f.get("id")) for f in features).items() if n > 1]
-    if twice:
-        raise PartialAnswerError(
-            f"{len(twice)} items came more than once, first {twice[0][1]}",
-            where=url,
-            remedy="The catalogue's paging is not stable: repeat the search with a larger page",
-        )
-    return matched
-
-
-def _matched(page: dict[str, Any]) -> int | None:
-    value = page.get("numberMatched", (page.get("context") or {}).get("matched"))
-    return None if value is None else int(value)
 
 
 def _touches(feature: dict[str, Any], url: str, aoi: Any, start: date, end: date) -> bool:

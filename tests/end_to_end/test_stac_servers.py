@@ -147,7 +147,7 @@ def test_pgstac_gives_every_scene_by_pages_and_counts_them(pgstac_api: str) -> N
     answer = search_catalogue(pgstac_api, COLLECTIONS, AREA, *WINTER, page_size=7)
     assert sorted(item.id for item in answer.items) == EXPECTED
     assert answer.pages > 3
-    assert answer.matched in (None, len(EXPECTED))
+    assert answer.expected in (None, len(EXPECTED))
     with pytest.raises(UnknownCollectionError, match="sentinel-1-rtc"):
         search_catalogue(pgstac_api, ["sentinel-1-rtc"], AREA, *WINTER)
 

@@ -39,7 +39,7 @@ def test_search_pages_and_dates(server, aoi):
     area = shapely.box(-6.1, 41.5, -5.9, 41.7)
     both = ["sentinel-2-l2a", "landsat-c2-l2"]
     answer = search_catalogue(server.url, both, area, date(2023, 11, 1), date(2023, 12, 1), page_size=50)
-    assert (len(answer.items), answer.pages, answer.matched) == (130, 3, None)
+    assert (len(answer.items), answer.pages, answer.expected) == (130, 3, None)
     three_days = search_catalogue(server.url, both, area, date(2023, 11, 2), date(2023, 11, 5)).items
     assert len(three_days) == sum(1 + n % 28 in (2, 3, 4) for n in range(130))
     assert {item.datetime.day for item in three_days} == {2, 3, 4}
