@@ -1,0 +1,281 @@
+"""What each segment looked like on each date: means of its clear pixels, the clear share, and the indices of those means.
+
+Belongs here: sums over segments and the table of observations. Reading scenes is in `overpass_reading`, curves through the
+observations are in `segment_series`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numba import njit
+
+from agristat_platform.features.errors import SegmentMismatchError
+from agristat_platform.features.overpass_reading import SeriesOverpass, Strip
+from agristat_platform.features.series_plan import SeriesPlan, SeriesSource
+from agristat_platform.features.spectral_indices import spectral_index
+from agristat_platform.imagery import STORAGE
+
+LEAST_CLEAR_SHARE = 0.5
+SEGMENTS_AT_ONCE = 32_768
+"""Segments per row group of the observations, so that series can be made of so many at a time."""
+
+ReadLabels = Callable[[slice], npt.NDArray[Any]]
+
+
+def observations_schema(indices: Sequence[str]) -> pa.Schema:
+    """Columns of the table of observations; a segment that an overpass did not see has no row."""
+    return pa.schema(
+        [
+            pa.field("segment_id", pa.uint32(), nullable=False),
+            pa.field("date", pa.date32(), nullable=False, metadata={"unit": "UTC day"}),
+            pa.field("collection", pa.string(), nullable=False),
+            pa.field("platform", pa.string(), nullable=False),
+            pa.field("clear_pixels", pa.int32(), nullable=False, metadata={"unit": "pixel"}),
+            pa.field("clear_share", pa.float32(), nullable=False, metadata={"unit": "share of the segment's pixels"}),
+            pa.field(
+                "weight",
+                pa.float32(),
+                nullable=False,
+                metadata={"unit": "1", "formula": f"clear_share, 0 below {LEAST_CLEAR_SHARE}"},
+            ),
+            *(
+                pa.field(
+                    name,
+                    pa.float32(),
+                    metadata={
+                        "unit": spectral_index(name).unit,
+                        "formula": f"{spectral_index(name).formula} of mean reflectance",
+                    },
+                )
+                for name in indices
+            ),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class SegmentLabels:
+    """Segments of a label raster that is read by rows.
+
+    Attributes
+    ----------
+    read:
+        Gives (rows, width) segment numbers, 0 = nodata, of a slice of rows.
+    ids:
+        (n,) uint32, ascending: the segments of the table.
+    pixels:
+        (n,) int64, pixels of each.
+    """
+
+    read: ReadLabels
+    ids: npt.NDArray[np.uint32]
+    pixels: npt.NDArray[np.int64]
+
+    @classmethod
+    def of_table(cls, read: ReadLabels, segments: pa.Table) -> SegmentLabels:
+        """Segments of a table with segment_id and pixels, in any order."""
+        ids = segments["segment_id"].to_numpy().astype(np.uint32)
+        order = np.argsort(ids, kind="stable")
+        return cls(read, ids[order], segments["pixels"].to_numpy().astype(np.int64)[order])
+
+
+class ObservationWriter:
+    """Listens to overpasses and writes the observations of all segments to a Parquet file, overpass by overpass.
+
+    Sums are of whole numbers, so that neither strips nor the order of pixels change a bit. Memory: one row of sums per
+    segment and band, and one strip. Use as a context manager; leaving it with an error leaves no file.
+
+    Parameters
+    ----------
+    target:
+        The file to write.
+    plan:
+        Gives the columns.
+    segments:
+        Labels on the grid of the overpasses.
+
+    Raises
+    ------
+    SegmentMismatchError
+        A label is not among the segments, or a segment has more pixels than the table says.
+    """
+
+    def __init__(self, target: Path, plan: SeriesPlan, segments: SegmentLabels) -> None:
+        self._target = target
+        self._schema = observations_schema(plan.indices)
+        self._segments = segments
+        highest = int(segments.ids[-1]) if len(segments.ids) else 0
+        self._place = np.zeros(highest + 1, np.uint32)
+        self._place[segments.ids] = np.arange(1, len(segments.ids) + 1, dtype=np.uint32)
+        self._place[0] = 0
+        self._overpass: SeriesOverpass | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def __enter__(self) -> ObservationWriter:
+        self._writer = pq.ParquetWriter(self._target, self._schema, compression="zstd")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if kind is not None:
+            self._target.unlink(missing_ok=True)
+
+    def begin(self, overpass: SeriesOverpass) -> None:
+        """Start the sums of an overpass."""
+        size = len(self._segments.ids) + 1
+        self._overpass = overpass
+        self._seen, self._clear = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self._sums = {band.name: np.zeros(size, np.int64) for band in overpass.source.bands}
+
+    def take(self, strip: Strip) -> None:
+        """Add the pixels of a strip."""
+        labels = np.ascontiguousarray(self._segments.read(strip.rows)).reshape(-1)
+        if labels.size != strip.clear.size:
+            raise SegmentMismatchError(
+                f"{labels.size} labels for {strip.clear.size} pixels of rows {strip.rows.start} to {strip.rows.stop}",
+                remedy="Use labels on the grid of the region",
+            )
+        unknown = add_counts(
+            labels, self._place, strip.seen.reshape(-1), strip.clear.reshape(-1), self._seen, self._clear
+        )
+        if unknown >= 0:
+            raise SegmentMismatchError(
+                f"label {unknown} is not in the segment table",
+                remedy="Use labels and table of one version of `segments`",
+            )
+        for name, sums in self._sums.items():
+            add_values(labels, self._place, strip.clear.reshape(-1), strip.numbers[name].reshape(-1), sums)
+
+    def end(self) -> None:
+        """Write the rows of the overpass, one row group per `SEGMENTS_AT_ONCE` segments."""
+        if self._overpass is None or self._writer is None:
+            raise ValueError("no overpass has begun")
+        share = self._clear[1:] / np.maximum(self._segments.pixels, 1)
+        if (self._seen[1:] > self._segments.pixels).any():
+            at = int(np.argmax(self._seen[1:] > self._segments.pixels))
+            raise SegmentMismatchError(
+                f"segment {self._segments.ids[at]} has {self._segments.pixels[at]} pixels in the table and at least "
+                f"{self._seen[at + 1]} in the raster",
+                remedy="Use labels and table of one version of `segments`",
+            )
+        indices = mean_indices(self._overpass.source, self._sums, self._clear)
+        for first in range(0, len(share), SEGMENTS_AT_ONCE):
+            part = slice(first, min(first + SEGMENTS_AT_ONCE, len(share)))
+            rows = np.flatnonzero(self._seen[1:][part]) + first
+            if len(rows):
+                self._writer.write_table(self._rows(rows, share, indices), row_group_size=len(rows))
+                self.rows += len(rows)
+        self._overpass = None
+
+    def _rows(
+        self, rows: npt.NDArray[np.intp], share: npt.NDArray[np.float64], indices: dict[str, npt.NDArray[np.float32]]
+    ) -> pa.Table:
+        assert self._overpass is not None
+        shares = share[rows].astype(np.float32)
+        columns: dict[str, Any] = {
+            "segment_id": self._segments.ids[rows],
+            "date": pa.array([self._overpass.day] * len(rows), pa.date32()),
+            "collection": pa.array([self._overpass.source.collection.name] * len(rows)),
+            "platform": pa.array([self._overpass.platform] * len(rows)),
+            "clear_pixels": self._clear[1:][rows].astype(np.int32),
+            "clear_share": shares,
+            "weight": np.where(share[rows] >= LEAST_CLEAR_SHARE, shares, np.float32(0)),
+        }
+        for name in self._schema.names[len(columns) :]:
+            values = indices[name][1:][rows] if name in indices else np.full(len(rows), np.nan, np.float32)
+            columns[name] = pa.array(values, pa.float32(), mask=~np.isfinite(values))
+        return pa.table(columns, schema=self._schema)
+
+
+def mean_indices(
+    source: SeriesSource, sums: dict[str, npt.NDArray[np.int64]], clear: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Indices of the mean of each segment's clear pixels, (segments,) float32, NaN without a clear pixel.
+
+    Parameters
+    ----------
+    source:
+        The collection's bands and indices.
+    sums:
+        By band, (segments,) sums of stored numbers over clear pixels.
+    clear:
+        (segments,) clear pixels.
+    """
+    means = {}
+    for band in source.bands:
+        total = np.where(clear > 0, sums[band.name], np.nan)
+        means[band.name] = (total / np.maximum(clear, 1) * STORAGE[band.kind].scale).astype(np.float32)
+    return indices_of(source, means)
+
+
+def indices_of(
+    source: SeriesSource, values: dict[str, npt.NDArray[np.float32]], only: Sequence[str] | None = None
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Indices of a collection from physical values by band, arrays of one shape, NaN where missing."""
+    found = {}
+    for name, bands in source.indices.items():
+        if only is not None and name not in only:
+            continue
+        if not bands:
+            found[name] = values[name]
+            continue
+        by_common_name = {common: values[band] for common, band in bands.items()}
+        found[name] = spectral_index(name).compute(by_common_name, source.coefficients)
+    return found
+
+
+def read_observations(path: Path, segment_ids: npt.NDArray[np.uint32]) -> Iterator[tuple[slice, list[pa.Table]]]:
+    """Observations of `SEGMENTS_AT_ONCE` segments at a time: their places in `segment_ids`, and a table per overpass.
+
+    Memory is that of one portion: row groups of other segments are not read.
+    """
+    with pq.ParquetFile(path) as file:
+        column = file.schema_arrow.get_field_index("segment_id")
+        spans = []
+        for group in range(file.num_row_groups):
+            statistics = file.metadata.row_group(group).column(column).statistics
+            spans.append((statistics.min, statistics.max))
+        for first in range(0, len(segment_ids), SEGMENTS_AT_ONCE):
+            part = slice(first, min(first + SEGMENTS_AT_ONCE, len(segment_ids)))
+            low, high = segment_ids[part][0], segment_ids[part][-1]
+            groups = [number for number, (least, most) in enumerate(spans) if low <= least and most <= high]
+            yield part, [file.read_row_group(group, use_threads=False) for group in groups]
+
+
+@njit(cache=True, nogil=True)
+def add_counts(labels, place, seen, clear, seen_pixels, clear_pixels):  # type: ignore[no-untyped-def]
+    """Add seen and clear pixels to their segments' counts; returns a label without a place, −1 if there is none."""
+    unknown = -1
+    for p in range(len(labels)):
+        label = labels[p]
+        if label == 0:
+            continue
+        if label >= len(place) or place[label] == 0:
+            unknown = label
+            continue
+        if seen[p]:
+            seen_pixels[place[label]] += 1
+        if clear[p]:
+            clear_pixels[place[label]] += 1
+    return unknown
+
+
+@njit(cache=True, nogil=True)
+def add_values(labels, place, clear, numbers, sums):  # type: ignore[no-untyped-def]
+    """Add the numbers of clear pixels to their segments' sums."""
+    for p in range(len(labels)):
+        if clear[p] and labels[p] != 0:
+            sums[place[labels[p]]] += numbers[p]

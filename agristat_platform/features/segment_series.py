@@ -1,0 +1,269 @@
+"""Season series of segments: curves through the observations at even positions, flags where there are too few, phenology.
+
+Belongs here: going from the table of observations to the tables of series and phenology, so many segments at a time. The
+mathematics are in `timeseries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agristat_platform.catalogue import TimeSeriesSettings
+from agristat_platform.features.segment_observations import read_observations
+from agristat_platform.timeseries import (
+    PHENOLOGY_SCHEMA,
+    SeasonGrid,
+    SeasonSeries,
+    phenology,
+    phenology_table,
+    smooth_to_grid,
+)
+
+GREENNESS = {
+    "ndvi": 0.1, "evi": 0.1, "msavi2": 0.1, "gcvi": 0.5, "lai": 0.35, "tc_greenness": 0.05, "ndre": 0.08, "cire": 0.4,
+    "ireci": 0.15,
+}  # fmt: skip
+"""Indices that rise with green leaves, which have an envelope and a phenology, and the amplitude that makes a season."""
+
+ENVELOPE = 0.9
+"""Asymmetry of the upper envelope: what lies above the curve counts nine times what lies below."""
+
+PLAUSIBLE = {"evi": (-1.0, 1.5), "gcvi": (-1.0, 30.0), "lai": (-1.0, 10.0), "cire": (-1.0, 20.0), "mtci": (-5.0, 15.0),
+             "ireci": (-1.0, 5.0), "s2rep": (690.0, 760.0), "psri": (-1.5, 1.5), "tc_brightness": (0.0, 2.5)}  # fmt: skip
+"""Range of an index on land; −1 to 1 where nothing else is said."""
+
+
+def plausible_range(index: str) -> tuple[float, float]:
+    """Least and greatest value that a smoothed index can have on land."""
+    return PLAUSIBLE.get(index, (-1.0, 1.0))
+
+
+def series_schema(samples: int) -> pa.Schema:
+    """Columns of the table of series: one row per segment and index."""
+    return pa.schema(
+        [
+            pa.field("segment_id", pa.uint32(), nullable=False),
+            pa.field("index", pa.string(), nullable=False),
+            pa.field(
+                "samples",
+                pa.list_(pa.float32(), samples),
+                metadata={"unit": "index", "description": "even positions from the season's first to its last day"},
+            ),
+            pa.field("clear_dates", pa.int32(), nullable=False, metadata={"unit": "days within the season"}),
+            pa.field("too_few", pa.bool_(), nullable=False),
+            pa.field("longest_gap_days", pa.int32(), nullable=False, metadata={"unit": "day"}),
+            pa.field("smoothing", pa.float32(), metadata={"description": "λ of the Whittaker smoother"}),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class SeriesExample:
+    """One segment's observations of an index with the curve through them, for a picture."""
+
+    segment_id: int
+    index: str
+    days: npt.NDArray[np.datetime64]
+    values: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    samples: npt.NDArray[np.float32]
+    clear_dates: int
+    longest_gap_days: int
+    too_few: bool
+
+
+@dataclass
+class SeriesSummary:
+    """What was written: series, how many of them are flagged or leave the plausible range, by index; and a few examples."""
+
+    segments: int = 0
+    flagged: dict[str, int] = field(default_factory=dict)
+    implausible: dict[str, int] = field(default_factory=dict)
+    examples: list[SeriesExample] = field(default_factory=list)
+
+    @property
+    def flagged_share(self) -> float:
+        """Share of all series that are flagged and have no values."""
+        return sum(self.flagged.values()) / max(1, self.segments * len(self.flagged))
+
+    @property
+    def implausible_share(self) -> float:
+        """Share of all series with a sample outside the index's plausible range."""
+        return sum(self.implausible.values()) / max(1, self.segments * len(self.implausible))
+
+
+def write_series(
+    observations: Path,
+    segment_ids: npt.NDArray[np.uint32],
+    indices: Sequence[str],
+    grid: SeasonGrid,
+    settings: TimeSeriesSettings,
+    series_target: Path,
+    phenology_target: Path,
+) -> SeriesSummary:
+    """Smooth the observations of every segment and index, and write both tables as Parquet.
+
+    An observation counts with its `weight`; the value of one with weight 0 does not matter. A series with fewer clear
+    dates than `settings.min_clear_dates` has no samples and no phenology, and says so.
+
+    Parameters
+    ----------
+    observations:
+        File of `ObservationWriter`.
+    segment_ids:
+        (n,) ascending: every one gets a row per index, whether it was ever seen or not.
+    series_target, phenology_target:
+        Files to write: `series_schema(settings.samples)`, and `timeseries.PHENOLOGY_SCHEMA` for the indices of `GREENNESS`.
+    """
+    schema = series_schema(settings.samples)
+    summary = SeriesSummary(len(segment_ids), dict.fromkeys(indices, 0), dict.fromkeys(indices, 0))
+    with (
+        pq.ParquetWriter(series_target, schema, compression="zstd") as series_file,
+        pq.ParquetWriter(phenology_target, PHENOLOGY_SCHEMA, compression="zstd") as phenology_file,
+    ):
+        for part, tables in read_observations(observations, segment_ids):
+            ids = segment_ids[part]
+            days, rows = _columns(tables, ids)
+            weights = _matrix(tables, rows, "weight", len(ids), 0.0)
+            for index in indices:
+                values = _matrix(tables, rows, index, len(ids), np.nan)
+                used = np.where(np.isnan(values), np.float32(0), weights)
+                smoothed = smooth_to_grid(
+                    days,
+                    values,
+                    used,
+                    grid,
+                    smoothing=settings.smoothing,
+                    envelope=ENVELOPE if settings.envelope and index in GREENNESS else None,
+                    min_clear_dates=settings.min_clear_dates,
+                )
+                gaps = longest_gaps(days, used > 0, grid)
+                series_file.write_table(_series_table(ids, index, smoothed, gaps, schema))
+                if index in GREENNESS:
+                    found = phenology(smoothed.values, grid.sample_days, min_amplitude=GREENNESS[index])
+                    phenology_file.write_table(phenology_table(found, ids, index))
+                _count(summary, index, smoothed)
+                if not summary.examples:
+                    summary.examples = _examples(ids, index, days, values, used, smoothed, gaps)
+    return summary
+
+
+def longest_gaps(
+    days: npt.NDArray[np.datetime64], clear: npt.NDArray[np.bool_], grid: SeasonGrid
+) -> npt.NDArray[np.int32]:
+    """Longest time between one clear day and the next that touches the season, in days, per series.
+
+    Clear days in the padding bound the first and the last gap; where there is none, the season's own end does. A series
+    without a clear day has a gap of the whole season.
+
+    Parameters
+    ----------
+    days:
+        (n_dates,) in any order.
+    clear:
+        (n_series, n_dates).
+    """
+    first, last = np.datetime64(grid.start, "D"), np.datetime64(grid.end, "D") - np.timedelta64(1, "D")
+    order = np.argsort(days, kind="stable")
+    before = np.full(len(clear), first, "datetime64[D]")
+    longest = np.zeros(len(clear), np.int64)
+    inside = days[order]
+    within = (inside >= grid.nodes[0]) & (inside <= grid.nodes[-1])
+    for day, column in zip(inside[within], order[within], strict=True):
+        here = clear[:, column]
+        if day > first:
+            gap = (day - before).astype(np.int64)
+            # beyond the season's end only the step that leaves it counts
+            longest = np.where(here & (before < last), np.maximum(longest, gap), longest)
+        before = np.where(here, day, before)
+    left_over = np.maximum((last - before).astype(np.int64), 0)
+    return np.asarray(np.maximum(longest, left_over), np.int32)
+
+
+def _columns(
+    tables: Sequence[pa.Table], ids: npt.NDArray[np.uint32]
+) -> tuple[npt.NDArray[np.datetime64], list[npt.NDArray[np.intp]]]:
+    """Day of each overpass, and the places in `ids` of its rows."""
+    days = np.array([table["date"][0].as_py() for table in tables], dtype="datetime64[D]")
+    return days, [np.searchsorted(ids, table["segment_id"].to_numpy()) for table in tables]
+
+
+def _matrix(
+    tables: Sequence[pa.Table], rows: Sequence[npt.NDArray[np.intp]], column: str, size: int, missing: float
+) -> npt.NDArray[np.float32]:
+    """(segments, overpasses) of a column, `missing` where a segment was not seen or has no value."""
+    matrix = np.full((size, len(tables)), missing, np.float32)
+    for number, (table, places) in enumerate(zip(tables, rows, strict=True)):
+        matrix[places, number] = table[column].to_numpy()
+    return matrix
+
+
+def _series_table(
+    ids: npt.NDArray[np.uint32], index: str, smoothed: SeasonSeries, gaps: npt.NDArray[np.int32], schema: pa.Schema
+) -> pa.Table:
+    samples = schema.field("samples").type
+    flat = pa.array(smoothed.values.astype(np.float32).reshape(-1), pa.float32())
+    columns = {
+        "segment_id": pa.array(ids, pa.uint32()),
+        "index": pa.array([index] * len(ids), pa.string()),
+        "samples": pa.FixedSizeListArray.from_arrays(flat, type=samples, mask=pa.array(smoothed.too_few)),
+        "clear_dates": pa.array(smoothed.clear_dates.astype(np.int32)),
+        "too_few": pa.array(smoothed.too_few),
+        "longest_gap_days": pa.array(gaps, pa.int32()),
+        "smoothing": pa.array(smoothed.smoothing.astype(np.float32), mask=np.isnan(smoothed.smoothing)),
+    }
+    return pa.table(columns, schema=schema)
+
+
+def _count(summary: SeriesSummary, index: str, smoothed: SeasonSeries) -> None:
+    low, high = plausible_range(index)
+    with np.errstate(invalid="ignore"):
+        outside = ((smoothed.values < low) | (smoothed.values > high)).any(axis=1)
+    summary.flagged[index] += smoothed.too_few_count
+    summary.implausible[index] += int(outside.sum())
+
+
+def _examples(
+    ids: npt.NDArray[np.uint32],
+    index: str,
+    days: npt.NDArray[np.datetime64],
+    values: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32],
+    smoothed: SeasonSeries,
+    gaps: npt.NDArray[np.int32],
+) -> list[SeriesExample]:
+    """A strong, a middling and a flat season, the longest gap, and a flagged segment where there is one."""
+    swing = np.ptp(smoothed.values, axis=1)
+    usable = np.flatnonzero(~smoothed.too_few)
+    by_swing = usable[np.argsort(swing[usable], kind="stable")]
+    places = [by_swing[at] for at in (-1, len(by_swing) // 2, 0)] if len(by_swing) else []
+    if len(usable):
+        places.append(usable[np.argmax(gaps[usable])])
+    places.extend(np.flatnonzero(smoothed.too_few)[:1])
+    return [
+        SeriesExample(
+            int(ids[p]),
+            index,
+            days,
+            values[p],
+            weights[p],
+            smoothed.values[p],
+            int(smoothed.clear_dates[p]),
+            int(gaps[p]),
+            bool(smoothed.too_few[p]),
+        )
+        for p in dict.fromkeys(int(place) for place in places)
+    ]
+
+
+def season_span(grid: SeasonGrid) -> tuple[date, date]:
+    """First and last day of a season with its padding."""
+    return grid.nodes[0].astype(date), grid.nodes[-1].astype(date)
