@@ -11,13 +11,16 @@ from agristat_platform.timeseries.phenology import (
     phenology,
     phenology_table,
 )
-from agristat_platform.timeseries.season import SeasonGrid, SeasonSeries, season_grid, smooth_to_grid
+from agristat_platform.timeseries.season import SeasonGrid, season_grid
+from agristat_platform.timeseries.series import MAX_GAP_DAYS, SERIES_FLAGS, SeasonSeries, smooth_to_grid
 from agristat_platform.timeseries.whittaker import DEFAULT_SMOOTHINGS, whittaker_smooth, whittaker_vcurve
 
 __all__ = [
     "DEFAULT_SMOOTHINGS",
+    "MAX_GAP_DAYS",
     "PHENOLOGY_FLAGS",
     "PHENOLOGY_SCHEMA",
+    "SERIES_FLAGS",
     "Phenology",
     "SeasonGrid",
     "SeasonSeries",

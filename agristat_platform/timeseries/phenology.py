@@ -155,7 +155,8 @@ def phenology(
     cycles, flag = np.empty(len(values), np.int16), np.empty(len(values), np.uint8)
     kept = np.ascontiguousarray(values, dtype=np.float32 if values.dtype == np.float32 else np.float64)
     measure_cycles(kept, days, float(threshold), float(min_amplitude), float(cycle_share), measured, cycles, flag)
-    return Phenology(*list(measured), cycles=cycles, flag=flag)
+    start, peak, end, length, amplitude, above_base, above_zero, base, highest = measured
+    return Phenology(start, peak, end, length, amplitude, above_base, above_zero, base, highest, cycles, flag)
 
 
 def phenology_table(found: Phenology, segment_ids: npt.ArrayLike, index: str) -> pa.Table:

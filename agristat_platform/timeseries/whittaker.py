@@ -80,8 +80,8 @@ def whittaker_smooth(
     """
     series = _series(values, order)
     checked_weights = _weights(weights, series)
-    lambdas = _smoothing(smoothing, len(series))
-    asymmetry, rounds = _envelope(envelope, envelope_rounds)
+    lambdas = checked_smoothing(smoothing, len(series))
+    asymmetry, rounds = envelope_weights(envelope, envelope_rounds)
     smoothed = np.empty_like(series)
     bands, kernel = penalty(series.shape[1], order), kernel_order(order)
 
@@ -90,7 +90,7 @@ def whittaker_smooth(
             smooth_range(series, checked_weights, lambdas, asymmetry, rounds, bands, kernel, start, stop, smoothed)
         )
 
-    if _in_threads(part, len(series), n_jobs):
+    if in_threads(part, len(series), n_jobs):
         raise _refused(series, checked_weights)
     return smoothed
 
@@ -138,13 +138,13 @@ def whittaker_vcurve(
         raise SeriesShapeError(
             f"smoothings of shape {lambdas.shape} make no V-curve", remedy="Give a sequence of at least two numbers"
         )
-    _smoothing(lambdas, len(lambdas))
+    checked_smoothing(lambdas, len(lambdas))
     if (np.diff(lambdas) <= 0).any():
         at = int(np.argmax(np.diff(lambdas) <= 0))
         raise SeriesValueError(
             f"smoothings do not increase: {lambdas[at + 1]} follows {lambdas[at]}", remedy="Give them in rising order"
         )
-    asymmetry, rounds = _envelope(envelope, envelope_rounds)
+    asymmetry, rounds = envelope_weights(envelope, envelope_rounds)
     smoothed, chosen = np.empty_like(series), np.empty(len(series))
     bands, coefficients, kernel = penalty(series.shape[1], order), differences(order), kernel_order(order)
 
@@ -156,12 +156,12 @@ def whittaker_vcurve(
             )
         )  # fmt: skip
 
-    if _in_threads(part, len(series), n_jobs):
+    if in_threads(part, len(series), n_jobs):
         raise _refused(series, checked_weights)
     return smoothed, chosen
 
 
-def _in_threads(part: Callable[[int, int], int], n_series: int, n_jobs: int) -> int:
+def in_threads(part: Callable[[int, int], int], n_series: int, n_jobs: int) -> int:
     """Sum of what `part` returns over ranges of whole blocks, one range a thread."""
     if n_jobs < 1:
         raise SeriesValueError(f"n_jobs is {n_jobs}", remedy="Give the number of threads, 1 or more")
@@ -203,7 +203,7 @@ def _weights(weights: npt.NDArray[Any] | None, series: Floats) -> Floats:
     return np.ascontiguousarray(given, dtype=np.float32 if given.dtype == np.float32 else np.float64)
 
 
-def _smoothing(smoothing: float | npt.NDArray[Any], n_series: int) -> npt.NDArray[np.float64]:
+def checked_smoothing(smoothing: float | npt.NDArray[Any], n_series: int) -> npt.NDArray[np.float64]:
     """λ as (n_series,) or (1,)."""
     given = np.asarray(smoothing, dtype=np.float64)
     if given.shape not in ((), (n_series,)):
@@ -219,7 +219,7 @@ def _smoothing(smoothing: float | npt.NDArray[Any], n_series: int) -> npt.NDArra
     return np.ascontiguousarray(np.atleast_1d(given))
 
 
-def _envelope(envelope: float | None, rounds: int) -> tuple[float, int]:
+def envelope_weights(envelope: float | None, rounds: int) -> tuple[float, int]:
     if envelope is None:
         return 0.5, 0
     if not 0.5 <= envelope < 1:
