@@ -7,7 +7,7 @@ How a scene's own metadata changes the table's values (offset of the processing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agristat_platform.imagery.errors import UnknownBandError, UnknownCollectionError
@@ -40,7 +40,8 @@ class Collection:
 
     `aliases` are the identifiers under which catalogues serve the same product; `baseline_offset` says that
     the reflectance offset depends on the processing baseline; `calibrated` is False where pixels are digital
-    numbers that need a calibration table first.
+    numbers that need a calibration table first: then `annotations` names the assets of the tables by content, with
+    the polarisation in small letters for {}.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Collection:
     aliases: tuple[str, ...] = ()
     baseline_offset: bool = False
     calibrated: bool = True
+    annotations: Mapping[str, str] = field(default_factory=dict)
     is_composite: bool = False
 
     def band(self, name: str) -> Band:
@@ -112,6 +114,10 @@ def _landsat() -> Collection:
     bands["qa_pixel"] = Band(
         "qa_pixel", "mask", ("qa_pixel", "QA_PIXEL", "QA_PIXEL.TIF"), 1.0, 0.0, float("nan"), "bits", 30
     )
+    # Optional: an item without it is read without it.
+    bands["qa_radsat"] = Band(
+        "qa_radsat", "mask", ("qa_radsat", "QA_RADSAT", "QA_RADSAT.TIF"), 1.0, 0.0, float("nan"), "bits", 30
+    )
     return Collection(
         "landsat-c2-l2",
         "optical",
@@ -122,7 +128,11 @@ def _landsat() -> Collection:
     )
 
 
+_GRD_ANNOTATIONS = {"product": "schema-product-{}", "calibration": "schema-calibration-{}", "noise": "schema-noise-{}"}
+
+
 def _radar(name: str, aliases: tuple[str, ...], resolution_m: float, *, calibrated: bool) -> Collection:
+    unit = "linear power" if calibrated else "linear power, not terrain-corrected"
     bands = {
         polarisation: Band(
             polarisation,
@@ -131,12 +141,13 @@ def _radar(name: str, aliases: tuple[str, ...], resolution_m: float, *, calibrat
             1.0,
             0.0,
             float("nan"),
-            "linear power",
+            unit,
             resolution_m,
         )
         for polarisation in ("VV", "VH")
     }
-    return Collection(name, "radar", bands, aliases=aliases, calibrated=calibrated)
+    annotations = {} if calibrated else _GRD_ANNOTATIONS
+    return Collection(name, "radar", bands, aliases=aliases, calibrated=calibrated, annotations=annotations)
 
 
 def _cbers() -> Collection:

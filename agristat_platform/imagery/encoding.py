@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
@@ -65,7 +65,38 @@ def asset_of(item: pystac.Item, band: Band) -> pystac.Asset:
 
 def href_of(item: pystac.Item, band: Band) -> str:
     """Where the file of a band lies: absolute path or URL (relative ones count from the item's own address)."""
+    return _address(asset_of(item, band))
+
+
+def annotation_hrefs(item: pystac.Item, collection: Collection, band: Band) -> dict[str, str]:
+    """Where the annotation files of a band of digital numbers lie, by content ("calibration"), as `href_of`.
+
+    Raises
+    ------
+    UncalibratedRadarError
+        The item does not name them, so that its numbers cannot become backscatter.
+    """
+    wanted = {content: name.format(band.name.lower()) for content, name in collection.annotations.items()}
+    missing = [name for name in wanted.values() if name not in item.assets]
+    if missing or not wanted:
+        raise UncalibratedRadarError(
+            f"{collection.name} band {band.name} holds digital numbers, and the tables to calibrate them are not there",
+            where=item.id,
+            remedy=f"The item lacks {', '.join(missing) or 'annotations'}; use a catalogue that carries them, ask for "
+            "sentinel-1-rtc, or for GRD calibrated by the catalogue (role sigma0 or gamma0)",
+        )
+    return {content: _address(item.assets[name]) for content, name in wanted.items()}
+
+
+def needs_calibration(item: pystac.Item, collection: Collection, band: Band) -> bool:
+    """Whether pixels of a band are digital numbers that `sentinel1_grd` has to turn into backscatter."""
+    if collection.calibrated or band.kind != "radar":
+        return False
     asset = asset_of(item, band)
+    return not _is_calibrated(asset, _band_metadata(asset))
+
+
+def _address(asset: pystac.Asset) -> str:
     href = asset.href.removeprefix("file://")
     if PurePath(href).is_absolute() or "://" in href:
         return href
@@ -276,3 +307,12 @@ def acquisition_of(item: pystac.Item) -> tuple[str, str, str, str, str]:
         orbit_of(item),
         orbit_direction(item) or "",
     )
+
+
+def period_of(item: pystac.Item) -> tuple[date, date]:
+    """First day and first day after of what an item shows: a composite's period, or the day of a scene."""
+    first = moment_of(item).date()
+    start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
+    if start is None or end is None:
+        return first, first + timedelta(days=1)
+    return start.astimezone(UTC).date(), end.astimezone(UTC).date() + timedelta(days=1)

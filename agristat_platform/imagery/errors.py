@@ -29,6 +29,14 @@ class UncalibratedRadarError(ImageryError):
     """Radar amplitudes as digital numbers, from which no backscatter follows without calibration."""
 
 
+class InvalidAnnotationError(ImageryError):
+    """A Sentinel-1 annotation file that is missing, broken or of another product than the image it came with."""
+
+
+class TerrainWarning(UserWarning):
+    """Relief over which a scene without terrain correction is displaced by more than some pixels."""
+
+
 class CatalogueUnreachableError(ImageryError):
     """The STAC catalogue does not answer, or answers with server errors until the retries are spent."""
 
@@ -63,3 +71,7 @@ class GridMismatchError(ImageryError):
 
 class MissingRealDataError(ImageryError):
     """A folder or file of real data that is not there or not what its README says."""
+
+
+class UnfinishedUnitError(ImageryError):
+    """Composites put together before all their tiles were finished."""
