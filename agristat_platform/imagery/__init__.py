@@ -1,7 +1,10 @@
 """Imagery: STAC search, cloud masks, reflectance and backscatter, composites on the region's grid."""
 
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
-from agristat_platform.imagery.composites import CompositeSet, build_composites, periods_of
+from agristat_platform.imagery.composite_mosaic import assemble_file
+from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, TileUnit, plan_composites
+from agristat_platform.imagery.composite_tiles import UnitResult, compose_unit, finished_unit
+from agristat_platform.imagery.composites import CompositeSet, build_composites
 from agristat_platform.imagery.encoding import band_encoding, processing_baseline
 from agristat_platform.imagery.errors import (
     AoiOutsideImageryError,
@@ -9,12 +12,15 @@ from agristat_platform.imagery.errors import (
     CatalogueUnreachableError,
     GridMismatchError,
     ImageryError,
+    InvalidAnnotationError,
     ItemWithoutDatetimeError,
     MissingAssetError,
     MissingRealDataError,
     NoScenesLeftError,
     PartialAnswerError,
+    TerrainWarning,
     UncalibratedRadarError,
+    UnfinishedUnitError,
     UnknownBandError,
     UnknownBaselineError,
     UnknownCollectionError,
@@ -42,7 +48,14 @@ from agristat_platform.imagery.overpasses import Overpass, merged_pixels, observ
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
-from agristat_platform.imagery.scenes import SCENES_SCHEMA, assess_scenes, kept_items
+from agristat_platform.imagery.scenes import (
+    OVERPASSES_SCHEMA,
+    SCENES_SCHEMA,
+    SeasonAssessment,
+    assess_scenes,
+    assess_season,
+    kept_items,
+)
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
 from agristat_platform.imagery.speckle import SpeckleAccumulator
 from agristat_platform.imagery.versions import superseded_counts, superseded_scenes
@@ -52,6 +65,7 @@ __all__ = [
     "COLLECTIONS",
     "DATA_MISSING",
     "LAYERS_SCHEMA",
+    "OVERPASSES_SCHEMA",
     "SCENES_SCHEMA",
     "STORAGE",
     "AoiOutsideImageryError",
@@ -59,38 +73,50 @@ __all__ = [
     "CatalogueRefusedError",
     "CatalogueUnreachableError",
     "Collection",
+    "CompositePlan",
     "CompositeSet",
     "GridMismatchError",
     "ImageryError",
+    "InvalidAnnotationError",
     "ItemWithoutDatetimeError",
     "MissingAssetError",
     "MissingRealDataError",
     "NoScenesLeftError",
     "Overpass",
     "PartialAnswerError",
+    "PlannedLayer",
     "SceneFile",
     "SceneReader",
     "SearchAnswer",
+    "SeasonAssessment",
     "SpeckleAccumulator",
+    "TerrainWarning",
+    "TileUnit",
     "UncalibratedRadarError",
+    "UnfinishedUnitError",
+    "UnitResult",
     "UnknownBandError",
     "UnknownBaselineError",
     "UnknownCollectionError",
     "UnreadableSceneError",
+    "assemble_file",
     "assess_scenes",
+    "assess_season",
     "band_encoding",
     "build_composites",
     "catalogue_composites",
     "collection_link",
     "collection_table",
+    "compose_unit",
     "composite_item",
     "dilate_sky",
     "files_of_kept_scenes",
+    "finished_unit",
     "kept_items",
     "merged_pixels",
     "observation_day",
     "overpasses_of",
-    "periods_of",
+    "plan_composites",
     "processing_baseline",
     "qa_pixel_mask",
     "quicklook",

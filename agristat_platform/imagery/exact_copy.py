@@ -25,9 +25,14 @@ LATTICE_TOLERANCE = 1e-3  # of a pixel
 
 
 def copy_exactly(
-    overpasses: Sequence[Sequence[pystac.Item]], collection: Collection, band: Band, grid: Grid, rows: slice
+    overpasses: Sequence[Sequence[pystac.Item]],
+    collection: Collection,
+    band: Band,
+    grid: Grid,
+    rows: slice,
+    cols: slice,
 ) -> tuple[NDArray[Any], NDArray[np.uint16]]:
-    """Stored pixels of a band on some rows of the grid, and where there is a value (count 1).
+    """Stored pixels of a band on some rows and columns of the grid, and where there is a value (count 1).
 
     Where the file's scale is the platform's, numbers are copied as they are and only nodata is renamed.
 
@@ -38,11 +43,11 @@ def copy_exactly(
     UnreadableSceneError
     """
     storage = STORAGE[band.kind]
-    shape = (rows.stop - rows.start, grid.width)
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
     pixels = np.full(shape, storage.nodata, storage.dtype)
     for item in (item for overpass in overpasses for item in overpass):
         encoding = band_encoding(item, collection, band)
-        raw = _lattice_rows(item, band, grid, rows)
+        raw = _lattice_window(item, band, grid, rows, cols)
         missing = (raw == encoding.nodata) | ~np.isfinite(raw)
         free = (pixels == storage.nodata) & ~missing
         pixels[free] = _same_numbers(raw, encoding, band)[free]
@@ -57,12 +62,14 @@ def _same_numbers(raw: NDArray[Any], encoding: Encoding, band: Band) -> NDArray[
     return stored(physical.astype(np.float32), storage)
 
 
-def _lattice_rows(item: pystac.Item, band: Band, grid: Grid, rows: slice) -> NDArray[Any]:
+def _lattice_window(item: pystac.Item, band: Band, grid: Grid, rows: slice, cols: slice) -> NDArray[Any]:
     href = href_of(item, band)
     try:
         with rasterio.open(href) as dataset:
             row, col = _place_on_lattice(dataset, grid, item, href)
-            return dataset.read(1, window=Window(col, row + rows.start, grid.width, rows.stop - rows.start))
+            return dataset.read(
+                1, window=Window(col + cols.start, row + rows.start, cols.stop - cols.start, rows.stop - rows.start)
+            )
     except RasterioError as error:
         raise unreadable(item, band, href, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,11 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
-from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from agristat_platform.catalogue import Grid, Interval
-from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.errors import UnreadableSceneError
+
+BLOCK_CACHE_MIB = 256  # decoded blocks that GDAL keeps; its default is a share of the machine's memory
 
 LAYERS_SCHEMA = pa.schema(
     [
@@ -26,7 +26,10 @@ LAYERS_SCHEMA = pa.schema(
         pa.field("band_index", pa.int32(), nullable=False, metadata={"counted": "from 1"}),
         pa.field("collection", pa.string(), nullable=False),
         pa.field("band", pa.string(), nullable=False),
-        pa.field("interval", pa.int32(), nullable=False, metadata={"counted": "from 1"}),
+        pa.field("layer", pa.string(), nullable=False, metadata={"meaning": "name, one of its kind in an interval"}),
+        pa.field("statistic", pa.string(), nullable=False),
+        pa.field("orbit", pa.string(), metadata={"meaning": "direction of the passes, of radar"}),
+        pa.field("interval", pa.int32(), nullable=False, metadata={"counted": "from 1; 0 is the whole season"}),
         pa.field("interval_start", pa.date32(), nullable=False),
         pa.field("interval_end", pa.date32(), nullable=False, metadata={"meaning": "first day after"}),
         pa.field("scale", pa.float64(), nullable=False),
@@ -72,128 +75,38 @@ def stored(values: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
     return np.where(finite, numbers, storage.nodata).astype(storage.dtype)
 
 
-class CompositeWriter:
-    """Writes one collection's composites in blocks of rows and turns them into a COG at the end.
+def write_cog(source: Path, target: Path, *, overview_resampling: str = "average", level: int = 1) -> None:
+    """Write a raster file as Cloud Optimized GeoTIFF (ZSTD, 512-pixel tiles, overviews), whole or not at all.
 
-    Bands run interval by interval (`B04_t01`, `B08_t01`, …, `B04_t02`, …). Use as a context manager; leaving it with
-    an error leaves no file behind.
+    Parameters
+    ----------
+    source:
+        Anything GDAL reads, with nodata, scales and descriptions that the COG takes over.
+    target:
+        Replaced when the COG is complete.
+    overview_resampling:
+        "average" leaves missing pixels out of its means; "nearest" or "mode" for classes.
+    level:
+        Of ZSTD, 1 to 22.
     """
-
-    def __init__(
-        self, target: Path, grid: Grid, collection: Collection, bands: Sequence[Band], intervals: Sequence[Interval]
-    ) -> None:
-        kinds = {STORAGE[band.kind].dtype for band in bands}
-        self.storage_dtype = "float32" if "float32" in kinds else ("int16" if "int16" in kinds else "uint16")
-        self.target = target
-        self._working = target.with_name(f".{target.stem}.working.tif")
-        self._grid = grid
-        self._collection = collection
-        self.order = [(interval, band) for interval in intervals for band in bands]
-        self._dataset: DatasetWriter | None = None
-
-    def __enter__(self) -> CompositeWriter:
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self._dataset = rasterio.open(
-            self._working,
-            "w",
-            driver="GTiff",
-            width=self._grid.width,
-            height=self._grid.height,
-            count=len(self.order),
-            dtype=self.storage_dtype,
-            crs=self._grid.crs,
-            transform=self._grid.transform,
-            nodata=STORAGE[self.order[0][1].kind].nodata,
-            tiled=True,
-            blockxsize=256,
-            blockysize=256,
-            interleave="band",
-            compress="zstd",
-            zstd_level=1,
-            bigtiff="if_safer",
-        )
-        self._describe(self._dataset)
-        return self
-
-    def write(self, band_index: int, rows: slice, pixels: NDArray[Any]) -> None:
-        """Write stored pixels (rows, width) of one band; `band_index` counts from 1 in `order`."""
-        if self._dataset is None:
-            raise ValueError("the writer is not open")
-        window = Window(0, rows.start, self._grid.width, rows.stop - rows.start)
-        self._dataset.write(pixels.astype(self.storage_dtype, copy=False), band_index, window=window)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if self._dataset is not None:
-            self._dataset.close()
-        try:
-            if kind is None:
-                write_cog(self._working, self.target)
-        finally:
-            self._working.unlink(missing_ok=True)
-
-    def _describe(self, dataset: DatasetWriter) -> None:
-        dataset.update_tags(collection=self._collection.name)
-        for index, (interval, band) in enumerate(self.order, start=1):
-            storage = STORAGE[band.kind]
-            dataset.set_band_description(index, f"{band.name}_{interval.label}")
-            dataset.update_tags(
-                index,
-                band=band.name,
-                interval_start=interval.start.isoformat(),
-                interval_end=interval.end.isoformat(),
-                unit=storage.unit,
-            )
-        dataset.scales = [STORAGE[band.kind].scale for _, band in self.order]
-        dataset.offsets = [0.0 for _ in self.order]
-
-
-def write_cog(source: Path, target: Path, *, overview_resampling: str = "average") -> None:
-    """Write a raster file as Cloud Optimized GeoTIFF (ZSTD, 256-pixel tiles, overviews), whole or not at all."""
-    partial = target.with_name(f".{target.stem}.partial.tif")
+    partial = target.with_name(f".{target.stem}.{os.getpid()}.partial.tif")
     try:
-        rasterio.shutil.copy(
-            source,
-            partial,
-            driver="COG",
-            compress="ZSTD",
-            level=1,
-            predictor="YES",
-            blocksize=256,
-            overviews="IGNORE_EXISTING",
-            overview_resampling=overview_resampling,
-            bigtiff="IF_SAFER",
-        )
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB):
+            rasterio.shutil.copy(
+                source,
+                partial,
+                driver="COG",
+                compress="ZSTD",
+                level=level,
+                predictor="YES",
+                blocksize=512,
+                overviews="IGNORE_EXISTING",
+                overview_resampling=overview_resampling,
+                bigtiff="IF_SAFER",
+            )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def layer_row(
-    file: str,
-    band_index: int,
-    collection: Collection,
-    band: Band,
-    interval: Interval,
-    valid_share: float,
-    observations_mean: float,
-) -> dict[str, Any]:
-    """One row of the layers table."""
-    storage = STORAGE[band.kind]
-    return {
-        "file": file,
-        "band_index": band_index,
-        "collection": collection.name,
-        "band": band.name,
-        "interval": interval.index,
-        "interval_start": interval.start,
-        "interval_end": interval.end,
-        "scale": storage.scale,
-        "offset": 0.0,
-        "nodata": storage.nodata,
-        "unit": storage.unit,
-        "valid_share": valid_share,
-        "observations_mean": observations_mean,
-    }
 
 
 def read_layer(path: Path, layer: Mapping[str, Any], rows: slice | None = None) -> NDArray[np.float32]:
@@ -211,10 +124,19 @@ def read_layer(path: Path, layer: Mapping[str, Any], rows: slice | None = None) 
     return read_layers(path, [layer], rows)[0]
 
 
-def read_layers(path: Path, layers: Sequence[Mapping[str, Any]], rows: slice | None = None) -> NDArray[np.float32]:
+def read_layers(
+    path: Path, layers: Sequence[Mapping[str, Any]], rows: slice | None = None, *, most_pixels: int | None = None
+) -> NDArray[np.float32]:
     """Physical values of several layers of one file, (layers, rows, width), NaN where missing.
 
     A COG holds its bands pixel by pixel, so reading all layers at once decodes each block once instead of once a layer.
+
+    Parameters
+    ----------
+    rows:
+        Some rows of the grid only; None: all.
+    most_pixels:
+        Longest side of what comes back, picked from the overviews; None: full resolution.
 
     Raises
     ------
@@ -224,7 +146,11 @@ def read_layers(path: Path, layers: Sequence[Mapping[str, Any]], rows: slice | N
     try:
         with rasterio.open(path) as dataset:
             window = None if rows is None else Window(0, rows.start, dataset.width, rows.stop - rows.start)
-            pixels = dataset.read([int(layer["band_index"]) for layer in layers], window=window)
+            height = dataset.height if rows is None else rows.stop - rows.start
+            longest = max(height, dataset.width)
+            share = 1.0 if most_pixels is None else min(1.0, most_pixels / longest)
+            shape = (len(layers), max(1, int(height * share)), max(1, int(dataset.width * share)))
+            pixels = dataset.read([int(layer["band_index"]) for layer in layers], window=window, out_shape=shape)
     except RasterioError as error:
         raise UnreadableSceneError(
             f"composite cannot be read: {str(error)[:160]}",

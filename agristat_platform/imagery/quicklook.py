@@ -60,19 +60,22 @@ def quicklook(
     ------
     UnknownBandError
     """
-    rows = layers.to_pylist()
+    rows = [row for row in layers.to_pylist() if row["interval"] > 0]
     chosen = bands or _first_available({row["band"] for row in rows})
     candidates = [row for row in rows if row["band"] in chosen]
     if interval is None:
         interval = _clearest(candidates, set(chosen))
-    picked = {row["band"]: row for row in candidates if row["interval"] == interval}
+    picked: dict[str, Mapping[str, Any]] = {}
+    for row in candidates:
+        if row["interval"] == interval:
+            picked.setdefault(row["band"], row)  # of two orbit directions the first
     absent = sorted(set(chosen) - set(picked))
     if absent:
         raise UnknownBandError(
             f"no layer {', '.join(absent)} in interval {interval}", where=str(folder), remedy="See the layers table"
         )
     values = np.stack([_values(folder, picked[band]) for band in chosen])
-    return _png(_reduced(values), "simulated data" if simulated else None)
+    return _png(values, "simulated data" if simulated else None)
 
 
 def _first_available(bands: set[str]) -> tuple[str, str, str]:
@@ -96,20 +99,10 @@ def _clearest(rows: Sequence[Mapping[str, Any]], bands: set[str]) -> int:
 
 
 def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
-    values = read_layers(folder / row["file"], [row])[0]
+    values = read_layers(folder / row["file"], [row], most_pixels=LONGEST_SIDE)[0]
     if row["unit"] == "linear power":
         values = (10 * np.log10(np.maximum(values, 1e-6))).astype(np.float32)
     return values
-
-
-def _reduced(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows and columns picked evenly, so that the longest side is at most LONGEST_SIDE."""
-    height, width = values.shape[1:]
-    longest = max(height, width)
-    if longest <= LONGEST_SIDE:
-        return values
-    rows, cols = max(1, height * LONGEST_SIDE // longest), max(1, width * LONGEST_SIDE // longest)
-    return values[:, np.arange(rows) * height // rows][:, :, np.arange(cols) * width // cols]
 
 
 def _png(values: NDArray[np.float32], note: str | None) -> bytes:

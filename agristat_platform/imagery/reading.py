@@ -17,6 +17,7 @@ import pystac
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -26,25 +27,23 @@ from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.harmonisation import adjustment
-from agristat_platform.imagery.layers import STORAGE, Storage, stored
-from agristat_platform.imagery.masks import DATA_MISSING, dilate_sky, sky_mask
+from agristat_platform.imagery.layers import BLOCK_CACHE_MIB, STORAGE, Storage, stored
 from agristat_platform.imagery.resampling import (
     Places,
     axes_positions,
     pixel_places,
     same_crs,
     sample_bilinear,
-    sample_nearest,
     source_window,
 )
 from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
 from agristat_platform.imagery.signing import SasTokens
-from agristat_platform.imagery.windows import conversion_table, physical, read_window, widened
+from agristat_platform.imagery.sky_reading import read_sky, require_same_pixels, saturation_band
+from agristat_platform.imagery.windows import conversion_table, grid_window, physical, read_window
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
 LATTICE_TOLERANCE = 1e-7  # of a pixel: a tenth of what sampling takes for the same lattice, which copies too
-BLOCK_CACHE_MIB = 256  # decoded blocks that GDAL keeps; its default is a share of the machine's memory
 SIXTEEN_BITS = ("uint16", "int16")
 
 
@@ -94,6 +93,7 @@ class SceneReader:
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._lattices: dict[str, tuple[int, int] | None] = {}
+        self._wider: dict[tuple[int, int], SceneReader] = {}
         self._environment = rasterio.Env(
             GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3, GDAL_CACHEMAX=BLOCK_CACHE_MIB
         )
@@ -108,6 +108,15 @@ class SceneReader:
         while self._open:
             self._open.popitem()[1].close()
         self._environment.__exit__(kind, error, trace)
+
+    def widened(self, cols: slice) -> SceneReader:
+        """A reader of other columns that shares this one's open files; it lives as long as this one."""
+        key = (cols.start, cols.stop)
+        if key not in self._wider:
+            wider = SceneReader(self.grid, cols=cols, masks=self._masks, harmonise=self._harmonise, tokens=self._tokens)
+            wider._open, wider._lattices = self._open, self._lattices
+            self._wider[key] = wider
+        return self._wider[key]
 
     def values(self, item: pystac.Item, collection: Collection, band: Band, rows: slice) -> NDArray[np.float32]:
         """Physical values of a band on some rows of the grid, shape (rows, width), NaN where missing.
@@ -250,28 +259,36 @@ class SceneReader:
     def sky(self, item: pystac.Item, collection: Collection, rows: slice) -> NDArray[np.uint8]:
         """Sky class of `masks` on some rows of the grid, from the collection's mask band; DATA_MISSING outside the scene.
 
-        Cloud and shadow are dilated in the scene's own pixels, before they are put on the grid.
+        Cloud and shadow are dilated in the scene's own pixels, before they are put on the grid. A Landsat pixel that is
+        saturated is SATURATED where the item has that file (`qa_radsat`).
         """
         if collection.mask_band is None or collection.mask_rule is None:
             raise ValueError(f"{collection.name} has no mask band")
         band = collection.band(collection.mask_band)
         href = href_of(item, band)
         try:
-            dataset = self._dataset(href)
-            places = self._places_in(_crs_of(dataset, item, band, href), rows)
-            window = source_window(places, dataset.transform, dataset.width, dataset.height)
-            if window is None:
-                return np.full((rows.stop - rows.start, self.width), DATA_MISSING, np.uint8)
-            pixel_m = abs(dataset.transform.a)
-            cloud, shadow = self._masks.cloud_dilation_m / pixel_m, self._masks.shadow_dilation_m / pixel_m
-            row0, row1, col0, col1 = widened(window, math.ceil(max(cloud, shadow)), dataset)
-            numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+            mask = self._dataset(href)
+            places = self._places_in(_crs_of(mask, item, band, href), rows)
+            marking = saturation_band(item, collection)
+            saturation = None
+            if marking is not None:
+                band, href = marking, href_of(item, marking)
+                saturation = self._dataset(href)
+                require_same_pixels(mask, saturation, item, href)
+            return read_sky(mask, saturation, collection.mask_rule, self._masks, places)
         except RasterioError as error:
             self._forget(href)
             raise unreadable(item, band, href, error) from error
-        sky = dilate_sky(sky_mask(numbers, collection.mask_rule), cloud, shadow)
-        transform = dataset.transform * Affine.translation(col0, row0)
-        return sample_nearest(sky, transform, places, DATA_MISSING)
+
+    def extent(self, item: pystac.Item, band: Band) -> tuple[slice, slice]:
+        """Rows and columns of the grid that the file of a band may cover, a margin included; empty where none."""
+        href = href_of(item, band)
+        try:
+            dataset = self._dataset(href)
+            return grid_window(self.grid, _crs_of(dataset, item, band, href), tuple(dataset.bounds))
+        except (RasterioError, ProjError) as error:
+            self._forget(href)
+            raise unreadable(item, band, href, error) from error
 
     def _window(
         self, item: pystac.Item, band: Band, rows: slice, nodata: float
