@@ -10,6 +10,7 @@ from agristat_platform.catalogue import ImagerySource
 from agristat_platform.imagery.collections import collection_table, requested_bands
 from agristat_platform.imagery.encoding import href_of
 from agristat_platform.imagery.scenes import kept_items
+from agristat_platform.imagery.sky_reading import saturation_band
 
 
 class SceneFile(NamedTuple):
@@ -39,7 +40,10 @@ def files_of_kept_scenes(scenes: pa.Table, imagery: ImagerySource) -> list[Scene
     found = []
     for item in kept_items(scenes):
         table = collection_table(item.collection_id or "")
-        masks = () if table.mask_band is None else (table.mask_band,)
+        masks = [] if table.mask_band is None else [table.mask_band]
+        saturation = saturation_band(item, table)
+        if saturation is not None:
+            masks.append(saturation.name)
         for name in (*wanted[table.name], *masks):
             found.append(SceneFile(item.id, name, href_of(item, table.band(name))))
     return found

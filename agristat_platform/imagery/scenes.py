@@ -1,13 +1,15 @@
 """Which scenes of a search are good enough over the area of interest, and why the others are not.
 
-Cloud is counted from the mask inside the area, never taken from the scene's metadata.
+Cloud is counted from the mask inside the area, never taken from the scene's metadata. Counting is in
+`scene_shares`, the rules in `scene_rules`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +18,10 @@ import pystac
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 
-from agristat_platform.catalogue import Grid, ImagerySource
+from agristat_platform.catalogue import Grid, ImagerySource, Season
 from agristat_platform.imagery.collections import requested_bands
 from agristat_platform.imagery.encoding import (
+    acquisition_of,
     asset_of,
     band_encoding,
     collection_of,
@@ -27,14 +30,33 @@ from agristat_platform.imagery.encoding import (
     processing_baseline,
     tile_of,
 )
-from agristat_platform.imagery.errors import AoiOutsideImageryError, NoScenesLeftError, UnreadableSceneError
-from agristat_platform.imagery.masks import CLEAR, DATA_MISSING
-from agristat_platform.imagery.reading import SceneReader
+from agristat_platform.imagery.errors import AoiOutsideImageryError
+from agristat_platform.imagery.overpasses import Overpass, overpasses_of
 from agristat_platform.imagery.resampling import coarse_grid
+from agristat_platform.imagery.scene_rules import reason_to_drop, require_some
+from agristat_platform.imagery.scene_shares import SHARES, OverpassCount, SkyCount, count_overpass, row_blocks
+from agristat_platform.imagery.signing import SasTokens
 from agristat_platform.imagery.versions import superseded_scenes
 
+__all__ = [
+    "OVERPASSES_SCHEMA",
+    "SCENES_SCHEMA",
+    "Progress",
+    "SeasonAssessment",
+    "aoi_pixels",
+    "assess_scenes",
+    "assess_season",
+    "kept_items",
+    "row_blocks",
+]
+
 ASSESSMENT_PIXEL_M = 30.0
-ASSESSMENT_ROWS = 512
+
+_OF_THE_PART_WITH_DATA = {"unit": "share of the AOI part with data"}
+_SHARE_FIELDS = [
+    pa.field("aoi_cover", pa.float64(), metadata={"unit": "share of the AOI with data"}),
+    *(pa.field(name, pa.float64(), metadata=_OF_THE_PART_WITH_DATA) for name in SHARES),
+]
 
 SCENES_SCHEMA = pa.schema(
     [
@@ -45,16 +67,38 @@ SCENES_SCHEMA = pa.schema(
         pa.field("tile", pa.string()),
         pa.field("epsg", pa.int32()),
         pa.field("processing_baseline", pa.string()),
-        pa.field("aoi_cover", pa.float64(), metadata={"unit": "share of the AOI with data"}),
-        pa.field("clear_share", pa.float64(), metadata={"unit": "share of the AOI part with data"}),
-        pa.field("cloud_share", pa.float64(), metadata={"unit": "share of the AOI part with data"}),
+        *_SHARE_FIELDS,
+        pa.field("in_season", pa.bool_(), nullable=False, metadata={"description": "false: only holds ends of series"}),
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("item", pa.string(), nullable=False, metadata={"content": "STAC item, JSON"}),
     ]
 )
 
+OVERPASSES_SCHEMA = pa.schema(
+    [
+        pa.field("collection", pa.string(), nullable=False),
+        pa.field("date", pa.date32(), nullable=False, metadata={"description": "day in UTC"}),
+        pa.field("platform", pa.string()),
+        pa.field("orbit", pa.string(), metadata={"description": "relative orbit (WRS path of Landsat) and direction"}),
+        pa.field("tiles", pa.list_(pa.string()), nullable=False),
+        *_SHARE_FIELDS,
+        pa.field("in_season", pa.bool_(), nullable=False),
+        pa.field("scenes", pa.int32(), nullable=False),
+        pa.field("kept_scenes", pa.int32(), nullable=False),
+    ]
+)
+
 Progress = Callable[[str, int, int], None]
+OnUnreadable = Literal["fail", "drop"]
+
+
+@dataclass(frozen=True)
+class SeasonAssessment:
+    """What was found: each scene (SCENES_SCHEMA) and each overpass with its tiles together (OVERPASSES_SCHEMA)."""
+
+    scenes: pa.Table
+    overpasses: pa.Table
 
 
 def assess_scenes(
@@ -63,10 +107,32 @@ def assess_scenes(
     aoi_projected: Any,
     imagery: ImagerySource,
     *,
-    on_unreadable: Literal["fail", "drop"] = "fail",
+    season: Season | None = None,
+    on_unreadable: OnUnreadable = "fail",
     progress: Progress | None = None,
 ) -> pa.Table:
-    """Keep or drop each scene, with a reason for each that is dropped.
+    """The scenes table of `assess_season`."""
+    return assess_season(
+        items, grid, aoi_projected, imagery, season=season, on_unreadable=on_unreadable, progress=progress
+    ).scenes
+
+
+def assess_season(
+    items: Sequence[pystac.Item],
+    grid: Grid,
+    aoi_projected: Any,
+    imagery: ImagerySource,
+    *,
+    season: Season | None = None,
+    on_unreadable: OnUnreadable = "fail",
+    progress: Progress | None = None,
+) -> SeasonAssessment:
+    """Keep or drop each scene, with a reason for each that is dropped, and say what each overpass saw.
+
+    Dropped are: scenes replaced by a later processing, scenes with data over less than `min_aoi_cover` of the area,
+    scenes with cloud and cloud shadow, dilated as the mask is used, over more than `max_cloud_share` of the part they
+    cover, and scenes without a single clear pixel. Snow is no cloud: a scene under snow alone is kept as long as
+    anything of it is clear.
 
     Parameters
     ----------
@@ -77,7 +143,10 @@ def assess_scenes(
     aoi_projected:
         shapely geometry in the grid's CRS.
     imagery:
-        The region's requests: bands, `max_cloud_share` (of the AOI part that the scene covers) and `min_aoi_cover`.
+        The region's requests: bands, masks, `max_cloud_share` (of the AOI part that the scene covers) and
+        `min_aoi_cover`.
+    season:
+        Scenes outside its dates are told apart in the column `in_season`; None: all lie inside.
     on_unreadable:
         "fail": a file that cannot be read is an error; "drop": the scene is dropped and its reason says so.
     progress:
@@ -85,35 +154,46 @@ def assess_scenes(
 
     Returns
     -------
-    pyarrow.Table, SCENES_SCHEMA, sorted by collection, moment and id.
+    SeasonAssessment: scenes sorted by collection, moment and id, overpasses by collection, date, platform and orbit.
+    Shares of overpasses count each place once, by the tile that composites take it from, and all tiles that could be
+    read, kept or not.
 
     Raises
     ------
     AoiOutsideImageryError
-        No scene has data inside the area.
+        No scene of the season has data inside the area.
     NoScenesLeftError
-        A requested collection has no scene left; says how many fell to which reason.
-    UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError
+        A requested collection has no scene of the season left; says how many fell to which reason.
+    ItemWithoutDatetimeError, UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError
     """
-    if not items:
-        raise AoiOutsideImageryError(
-            "the catalogue has no scene over the area within these dates",
-            where=", ".join(imagery.collections),
-            remedy="Check the AOI (longitude before latitude), the season's dates and the collections of the region",
-        )
     superseded = superseded_scenes(items)
     coarse = coarse_grid(grid, ASSESSMENT_PIXEL_M)
     aoi = aoi_pixels(aoi_projected, coarse)
-    rows = []
-    with SceneReader(coarse) as reader:
-        for number, item in enumerate(items, start=1):
-            rows.append(_assess(item, reader, aoi, imagery, superseded.get(item.id), on_unreadable))
+    bands = requested_bands(imagery.collections)
+    rows = [_row(item, season, None, superseded[item.id]) for item in items if item.id in superseded]
+    seen = []
+    done = len(rows)
+    tokens = SasTokens()
+    for overpass in overpasses_of([item for item in items if item.id not in superseded], grid):
+        for item in overpass:
+            _require_bands(item, bands)
+        table = collection_of(overpass[0])
+        count = count_overpass(overpass, table, bands[table.name][0], coarse, aoi, imagery.masks, tokens)
+        if count.unreadable and on_unreadable == "fail":
+            raise next(iter(count.unreadable.values()))
+        own = [_assessed(item, season, count, imagery) for item in overpass]
+        rows += own
+        seen.append(_overpass_row(overpass, season, count, sum(row["kept"] for row in own)))
+        for _ in overpass:
+            done += 1
             if progress is not None:
-                progress("scenes", number, len(items))
+                progress("scenes", done, len(items))
+    require_some([row for row in rows if row["in_season"]], imagery)
     rows.sort(key=lambda row: (row["collection"], row["datetime"], row["scene_id"]))
-    table = pa.Table.from_pylist(rows, schema=SCENES_SCHEMA)
-    _require_some(rows, imagery)
-    return table
+    seen.sort(key=lambda row: (row["collection"], row["date"], row["platform"] or "", row["orbit"] or ""))
+    return SeasonAssessment(
+        pa.Table.from_pylist(rows, schema=SCENES_SCHEMA), pa.Table.from_pylist(seen, schema=OVERPASSES_SCHEMA)
+    )
 
 
 def aoi_pixels(aoi_projected: Any, grid: Grid) -> NDArray[np.bool_]:
@@ -134,27 +214,14 @@ def kept_items(scenes: pa.Table) -> list[pystac.Item]:
     return [pystac.Item.from_dict(json.loads(row["item"])) for row in rows if row["kept"]]
 
 
-def _assess(
-    item: pystac.Item,
-    reader: SceneReader,
-    aoi: NDArray[np.bool_],
-    imagery: ImagerySource,
-    superseded_by: str | None,
-    on_unreadable: Literal["fail", "drop"],
-) -> dict[str, Any]:
+def _assessed(item: pystac.Item, season: Season | None, count: OverpassCount, imagery: ImagerySource) -> dict[str, Any]:
+    if item.id in count.unreadable:
+        return _row(item, season, None, f"unreadable: {count.unreadable[item.id].what}")
+    return _row(item, season, count.scenes[item.id], reason_to_drop(count.scenes[item.id], imagery))
+
+
+def _row(item: pystac.Item, season: Season | None, count: SkyCount | None, reason: str | None) -> dict[str, Any]:
     """One row of the scenes table."""
-    cover: float | None = None
-    clear: float | None = None
-    reason = superseded_by
-    if reason is None:
-        try:
-            _require_bands(item, imagery)
-            cover, clear = _shares(item, reader, aoi, imagery)
-            reason = _reason(cover, clear, imagery)
-        except UnreadableSceneError as error:
-            if on_unreadable == "fail":
-                raise
-            reason = f"unreadable: {error.what}"
     return {
         "scene_id": item.id,
         "collection": collection_of(item).name,
@@ -163,95 +230,50 @@ def _assess(
         "tile": tile_of(item) or None,
         "epsg": epsg_of(item),
         "processing_baseline": processing_baseline(item),
-        "aoi_cover": cover,
-        "clear_share": clear,
-        "cloud_share": None if clear is None else 1.0 - clear,
+        **_shares(count),
+        "in_season": _in_season(item, season),
         "kept": reason is None,
         "reason": reason,
         "item": json.dumps(item.to_dict(include_self_link=True, transform_hrefs=False), sort_keys=True),
     }
 
 
-def _require_bands(item: pystac.Item, imagery: ImagerySource) -> None:
+def _overpass_row(overpass: Overpass, season: Season | None, count: OverpassCount, kept: int) -> dict[str, Any]:
+    first = overpass[0]
+    _, platform, day, orbit, direction = acquisition_of(first)
+    return {
+        "collection": collection_of(first).name,
+        "date": date.fromisoformat(day),
+        "platform": platform or None,
+        "orbit": " ".join(part for part in (orbit, direction) if part) or None,
+        "tiles": sorted({tile_of(item) for item in overpass} - {""}),
+        **_shares(count.together if count.scenes else None),
+        "in_season": _in_season(first, season),
+        "scenes": len(overpass),
+        "kept_scenes": kept,
+    }
+
+
+def _shares(count: SkyCount | None) -> dict[str, float | None]:
+    if count is None:
+        return dict.fromkeys(("aoi_cover", *SHARES))
+    return {"aoi_cover": count.aoi_cover, **count.shares()}
+
+
+def _in_season(item: pystac.Item, season: Season | None) -> bool:
+    """Whether a scene, or part of a composite's period, lies within the season."""
+    if season is None:
+        return True
+    begin, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
+    first: datetime = begin or moment_of(item)
+    last: datetime = end or first
+    return first.astimezone(UTC).date() < season.end and last.astimezone(UTC).date() >= season.start
+
+
+def _require_bands(item: pystac.Item, bands: dict[str, tuple[str, ...]]) -> None:
     """Every requested band has a file and a known encoding; found out before any pixel is read."""
     table = collection_of(item)
-    for name in requested_bands(imagery.collections)[table.name]:
+    for name in bands[table.name]:
         band_encoding(item, table, table.band(name))
     if table.mask_band is not None:
         asset_of(item, table.band(table.mask_band))
-
-
-def _shares(
-    item: pystac.Item, reader: SceneReader, aoi: NDArray[np.bool_], imagery: ImagerySource
-) -> tuple[float, float | None]:
-    """Share of the area with data, and clear share of that part (None without mask, or without data)."""
-    table = collection_of(item)
-    with_data = clear = 0
-    for rows in row_blocks(aoi.shape[0], ASSESSMENT_ROWS):
-        inside = aoi[rows]
-        if table.mask_rule is not None:
-            sky = reader.sky(item, table, rows)
-            with_data += int(np.count_nonzero((sky != DATA_MISSING) & inside))
-            clear += int(np.count_nonzero((sky == CLEAR) & inside))
-        else:
-            first = table.band(requested_bands(imagery.collections)[table.name][0])
-            with_data += int(np.count_nonzero(np.isfinite(reader.values(item, table, first, rows)) & inside))
-    cover = with_data / np.count_nonzero(aoi)
-    return float(cover), (clear / with_data if table.mask_rule is not None and with_data else None)
-
-
-def row_blocks(height: int, size: int) -> list[slice]:
-    """Slices over all rows, `size` at a time."""
-    return [slice(start, min(start + size, height)) for start in range(0, height, size)]
-
-
-def _reason(cover: float, clear: float | None, imagery: ImagerySource) -> str | None:
-    if cover < imagery.min_aoi_cover or cover == 0:
-        covered, least = _told_apart(cover, imagery.min_aoi_cover)
-        return f"covers {covered} of the AOI, under the limit of {least}"
-    if clear is not None and 1.0 - clear > imagery.max_cloud_share:
-        cloud, limit = _told_apart(1.0 - clear, imagery.max_cloud_share)
-        return f"cloud {cloud} of the AOI over the limit of {limit}"
-    return None
-
-
-def _told_apart(share: float, limit: float) -> tuple[str, str]:
-    """Two shares in percent with as many decimals as it takes to read that they differ: 20.02 % and 20.00 %."""
-    for decimals in range(6):
-        texts = f"{100 * share:.{decimals}f} %", f"{100 * limit:.{decimals}f} %"
-        if texts[0] != texts[1]:
-            break
-    return texts
-
-
-def _require_some(rows: list[dict[str, Any]], imagery: ImagerySource) -> None:
-    covers = [row["aoi_cover"] for row in rows if row["aoi_cover"] is not None]
-    if covers and max(covers) == 0:
-        raise AoiOutsideImageryError(
-            f"none of the {len(covers)} scenes found has data inside the area of interest",
-            where=", ".join(imagery.collections),
-            remedy="Check the AOI and the CRS of region and scenes",
-        )
-    for collection in requested_bands(imagery.collections):
-        of_it = [row for row in rows if row["collection"] == collection]
-        if not any(row["kept"] for row in of_it):
-            raise NoScenesLeftError(_counted(of_it), where=f"collection {collection}", remedy=_remedy(imagery))
-
-
-def _counted(rows: list[dict[str, Any]]) -> str:
-    """How many scenes fell to which kind of reason."""
-    if not rows:
-        return "no scene found within the dates and the area"
-    kinds = Counter(row["reason"].split(" ", 1)[0].rstrip(":") for row in rows)
-    names = {"cloud": "too cloudy", "covers": "covering too little of the AOI"}
-    parts = [
-        f"{count} {names.get(kind, kind)}" for kind, count in sorted(kinds.items(), key=lambda kv: (-kv[1], kv[0]))
-    ]
-    return f"no scene is left of {len(rows)}: {', '.join(parts)}"
-
-
-def _remedy(imagery: ImagerySource) -> str:
-    return (
-        f"Raise max_cloud_share ({imagery.max_cloud_share:.2f}) or lower min_aoi_cover ({imagery.min_aoi_cover:.2f}) "
-        "in the region file, widen the season, or take the collection out of it"
-    )

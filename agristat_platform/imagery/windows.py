@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.encoding import Encoding
 from agristat_platform.imagery.layers import Storage, stored
+
+MARGIN = 8  # pixels around a transformed box, whose bent edges are followed at 21 points each
 
 
 def physical(values: NDArray[np.float32], encoding: Encoding) -> NDArray[np.float32]:
@@ -39,6 +44,27 @@ def widened(window: tuple[int, int, int, int], margin: int, dataset: DatasetRead
         max(0, col0 - margin),
         min(dataset.width, col1 + margin),
     )
+
+
+def grid_window(grid: Grid, crs: str, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
+    """Rows and columns of a grid that a box of another CRS may reach, MARGIN pixels included; empty where none.
+
+    Raises
+    ------
+    pyproj.exceptions.ProjError
+        There is no way from that CRS to the grid's.
+    """
+    transformer = pyproj.Transformer.from_crs(crs, grid.crs, always_xy=True)
+    left, bottom, right, top = transformer.transform_bounds(*bounds)
+    if not all(map(math.isfinite, (left, bottom, right, top))):
+        return slice(0, grid.height), slice(0, grid.width)
+    (col0, row0), (col1, row1) = ~grid.transform * (left, top), ~grid.transform * (right, bottom)
+    return _within(row0, row1, grid.height), _within(col0, col1, grid.width)
+
+
+def _within(first: float, last: float, size: int) -> slice:
+    start = min(max(math.floor(first) - MARGIN, 0), size)
+    return slice(start, max(start, min(math.ceil(last) + MARGIN, size)))
 
 
 def read_window(

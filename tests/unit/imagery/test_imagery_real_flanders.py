@@ -7,7 +7,7 @@ import pystac
 import pytest
 import rasterio
 
-from agristat_platform.catalogue import Grid, season_intervals
+from agristat_platform.catalogue import Grid, MaskSettings, season_intervals
 from agristat_platform.imagery import assess_scenes, build_composites, read_layer
 from agristat_platform.imagery.masks import SCL_CLEAR
 
@@ -37,7 +37,9 @@ def test_masks_shares_and_median_of_real_scenes(real_data, tmp_path, make_item, 
                          crs=crs, **{"grid:code": "MGRS-31UFS"})  # fmt: skip
         item.assets["red"].extra_fields["raster:bands"] = [{"scale": 0.0001, "offset": 0, "nodata": 0}]
         items.append(pystac.Item.from_dict(item.to_dict()))
-    imagery = request_bands(sentinel_2_l2a=["B04"]).model_copy(update={"max_cloud_share": 0.6})
+    imagery = request_bands(sentinel_2_l2a=["B04"]).model_copy(
+        update={"max_cloud_share": 0.6, "masks": MaskSettings(cloud_dilation_m=0, shadow_dilation_m=0)}
+    )
     scenes = assess_scenes(items, grid, grid.outline(), imagery)
     kept = np.array(scenes["kept"].to_pylist())
     # pixels of 30 m: their centres are those of every third 10 m pixel, from the second on

@@ -1,24 +1,24 @@
 """Which scenes are kept, and why the others are not: every number here follows from the masks written."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from affine import Affine
 
+from agristat_platform.catalogue import MaskSettings, Season
 from agristat_platform.imagery import (
     SCENES_SCHEMA,
     AoiOutsideImageryError,
-    MissingAssetError,
     NoScenesLeftError,
-    UnreadableSceneError,
     assess_scenes,
     kept_items,
     superseded_scenes,
 )
+
+LATER = {"when": "2023-11-21T11:00:00Z"}
 
 
 def scene_class(cloudy_rows):
@@ -28,38 +28,98 @@ def scene_class(cloudy_rows):
     return scl
 
 
-def test_cloud_is_counted_over_the_area_from_the_mask(sentinel2, grid, aoi, red_only):
+UNDILATED = MaskSettings(cloud_dilation_m=0, shadow_dilation_m=0)
+
+
+@pytest.fixture
+def undilated(red_only):
+    """Masks taken as they are, so that rows can be counted by hand."""
+    return red_only.model_copy(update={"masks": UNDILATED})
+
+
+def test_cloud_is_counted_over_the_area_from_the_mask(sentinel2, grid, aoi, undilated):
     items = [
         sentinel2("clear", when="2023-11-01T11:00:00Z", **{"eo:cloud_cover": 99.0}),
         sentinel2("cloudy", scl=scene_class(24), when="2023-11-11T11:00:00Z", **{"eo:cloud_cover": 0.0}),
     ]
-    table = assess_scenes(items, grid, aoi, red_only)
+    table = assess_scenes(items, grid, aoi, undilated)
     assert table.schema.equals(SCENES_SCHEMA)
     clear, cloudy = table.to_pylist()
     assert (clear["scene_id"], clear["kept"], clear["reason"], clear["clear_share"]) == ("clear", True, None, 1.0)
     assert (cloudy["kept"], cloudy["cloud_share"], cloudy["aoi_cover"]) == (False, 0.5, 1.0)
-    assert cloudy["reason"] == "cloud 50 % of the AOI over the limit of 20 %"
+    assert cloudy["reason"] == (
+        "cloud and shadow over 50 % of the AOI it covers, above the limit of 20 % (cloud 50.0 %, shadow 0.0 %)"
+    )
     assert (clear["tile"], clear["epsg"], clear["processing_baseline"]) == ("30TTM", 32630, "05.09")
     assert clear["datetime"] == datetime(2023, 11, 1, 11, tzinfo=UTC)
     assert [item.id for item in kept_items(table)] == ["clear"]
     assert json.loads(clear["item"])["assets"]["B04"]["href"].endswith("clear/B04.tif")
 
 
-def test_a_reason_never_reads_as_if_the_limit_were_kept(sentinel2, grid, aoi, red_only):
+def test_cloud_counts_as_far_as_the_mask_reaches(sentinel2, grid, aoi, red_only):
+    """24 rows of cloud and 60 m around it: 30 of 48 rows, which 10 of the 16 rows of 30 m pixels lie in."""
+    table = assess_scenes([sentinel2("a"), sentinel2("b", scl=scene_class(24), **LATER)], grid, aoi, red_only)
+    assert table["cloud_share"].to_pylist() == [0.0, 10 / 16]
+
+
+def test_classes_are_told_apart_and_add_up(sentinel2, grid, aoi, undilated):
+    """Six rows each of cloud, cirrus, shadow, snow, saturated, no data; twelve of vegetation."""
+    scl = np.repeat([9, 10, 3, 11, 1, 0, 4, 5], 6)[:, None] * np.ones(60, int)
+    row = assess_scenes([sentinel2("clear", **LATER), sentinel2("mixed", scl=scl)], grid, aoi, undilated).to_pylist()[0]
+    assert row["aoi_cover"] == 7 / 8
+    shares = {name: row[f"{name}_share"] for name in ("clear", "cloud", "shadow", "snow", "saturated")}
+    assert shares == pytest.approx({"clear": 2 / 7, "cloud": 2 / 7, "shadow": 1 / 7, "snow": 1 / 7, "saturated": 1 / 7})
+    assert row["reason"] == (
+        "cloud and shadow over 43 % of the AOI it covers, above the limit of 20 % (cloud 28.6 %, shadow 14.3 %)"
+    )
+
+
+def test_snow_is_no_cloud(sentinel2, grid, aoi, red_only):
+    """Snow to the last row but three is kept; snow and defective pixels alone show nothing and are dropped."""
+    almost = np.where(np.arange(48)[:, None] < 45, 11, 4) * np.ones(60, int)
+    nothing = np.where(np.arange(48)[:, None] < 36, 11, 1) * np.ones(60, int)
+    table = assess_scenes([sentinel2("a", scl=almost), sentinel2("b", scl=nothing, **LATER)], grid, aoi, red_only)
+    assert table["kept"].to_pylist() == [True, False]
+    assert table["snow_share"].to_pylist() == [15 / 16, 12 / 16]
+    assert table["reason"].to_pylist()[1] == "nothing clear in the AOI: snow 75.0 %, saturated 25.0 %"
+
+
+def test_a_reason_never_reads_as_if_the_limit_were_kept(sentinel2, grid, aoi, undilated):
     items = [
         sentinel2("clear", when="2023-11-01T11:00:00Z"),
         sentinel2("cloudy", scl=scene_class(24), when="2023-11-11T11:00:00Z"),
     ]
-    _, row = assess_scenes(items, grid, aoi, red_only.model_copy(update={"max_cloud_share": 0.4996})).to_pylist()
-    assert row["reason"] == "cloud 50.00 % of the AOI over the limit of 49.96 %"
+    _, row = assess_scenes(items, grid, aoi, undilated.model_copy(update={"max_cloud_share": 0.4996})).to_pylist()
+    assert "over 50.00 % of the AOI it covers, above the limit of 49.96 %" in row["reason"]
 
 
-def test_the_area_counts_not_the_scene(sentinel2, grid, red_only):
-    """The cloud lies north of the area: nothing of it counts."""
+def test_the_area_counts_not_the_scene(sentinel2, grid, undilated, red_only):
+    """The cloud lies north of the area: nothing of it counts, but for what its edge reaches."""
     left, bottom, right, top = grid.bounds
     south = shapely.box(left, bottom, right, top - 240)
-    table = assess_scenes([sentinel2("north", scl=scene_class(24))], grid, south, red_only)
-    assert table["clear_share"].to_pylist() == [1.0]
+    items = [sentinel2("north", scl=scene_class(24))]
+    assert assess_scenes(items, grid, south, undilated)["clear_share"].to_pylist() == [1.0]
+    lenient = red_only.model_copy(update={"max_cloud_share": 0.5})
+    assert assess_scenes(items, grid, south, lenient)["clear_share"].to_pylist() == [0.75]
+
+
+def test_scenes_of_the_padding_are_told_apart(sentinel2, grid, aoi, red_only):
+    season = Season(name={"en": "winter"}, start=date(2023, 11, 1), end=date(2023, 12, 1))
+    moments = ["2023-10-31T23:59:00Z", "2023-11-01T00:00:00Z", "2023-11-30T23:00:00Z", "2023-12-01T00:00:00Z"]
+    items = [sentinel2(f"s{number}", when=when) for number, when in enumerate(moments)]
+    table = assess_scenes(items, grid, aoi, red_only, season=season)
+    assert table["in_season"].to_pylist() == [False, True, True, False]
+    assert table["kept"].to_pylist() == [True] * 4
+    assert assess_scenes(items, grid, aoi, red_only)["in_season"].to_pylist() == [True] * 4
+
+
+def test_scenes_of_the_padding_do_not_make_a_season(sentinel2, grid, aoi, red_only):
+    season = Season(name={"en": "winter"}, start=date(2023, 11, 1), end=date(2023, 12, 1))
+    before = sentinel2("before", when="2023-10-20T11:00:00Z")
+    with pytest.raises(AoiOutsideImageryError, match="no scene over the area within these dates"):
+        assess_scenes([before], grid, aoi, red_only, season=season)
+    with pytest.raises(NoScenesLeftError, match="no scene is left of 1: 1 too cloudy"):
+        assess_scenes([before, sentinel2("cloudy", scl=9)], grid, aoi, red_only, season=season)
 
 
 def test_little_cover_is_dropped_with_its_share(sentinel2, grid, aoi, red_only):
@@ -102,73 +162,7 @@ def test_radar_cover_is_where_there_is_power(make_item, write_raster, tmp_path, 
     assert (row["aoi_cover"], row["clear_share"], row["cloud_share"], row["kept"]) == (0.5, None, None, True)
 
 
-def test_no_scene_left_counts_the_reasons_and_says_what_to_do(sentinel2, grid, aoi, red_only):
-    items = [
-        sentinel2("a", scl=9, when="2023-11-01T11:00:00Z"),
-        sentinel2("b", scl=scene_class(40), when="2023-11-11T11:00:00Z"),
-        sentinel2("c", scl=np.zeros((48, 60)), when="2023-11-21T11:00:00Z"),
-    ]
-    with pytest.raises(NoScenesLeftError) as caught:
-        assess_scenes(items, grid, aoi, red_only)
-    text = str(caught.value)
-    assert "no scene is left of 3: 2 too cloudy, 1 covering too little of the AOI" in text
-    assert "sentinel-2-l2a" in text
-    assert "max_cloud_share (0.20)" in text
-
-
-def test_area_outside_the_imagery(sentinel2, grid, aoi, red_only):
-    with pytest.raises(AoiOutsideImageryError, match="no scene over the area"):
-        assess_scenes([], grid, aoi, red_only)
-    elsewhere = sentinel2("far", transform=Affine(10, 0, 500_000, 0, -10, 4_610_400))
-    with pytest.raises(AoiOutsideImageryError, match="none of the 1 scenes found has data inside"):
-        assess_scenes([elsewhere], grid, aoi, red_only)
-    with pytest.raises(AoiOutsideImageryError, match="does not touch the region's grid"):
-        assess_scenes([sentinel2("here")], grid, shapely.box(0, 0, 1, 1), red_only)
-
-
-def test_truncated_file_names_scene_band_file_and_remedy(sentinel2, grid, aoi, red_only):
-    broken = sentinel2("broken", scl=np.random.default_rng(1).integers(4, 6, (48, 60)))
-    path = broken.assets["SCL"].href
-    truncate(path)
-    with pytest.raises(UnreadableSceneError) as caught:
-        assess_scenes([broken], grid, aoi, red_only)
-    assert "band SCL of scene broken cannot be read" in str(caught.value)
-    assert path in str(caught.value)
-    assert "on_unreadable='drop'" in str(caught.value)
-    items = [broken, sentinel2("whole", when="2023-11-20T11:00:00Z")]
-    table = assess_scenes(items, grid, aoi, red_only, on_unreadable="drop")
-    reasons = dict(zip(table["scene_id"].to_pylist(), table["reason"].to_pylist(), strict=True))
-    assert reasons["whole"] is None
-    assert reasons["broken"].startswith("unreadable: band SCL of scene broken")
-
-
-def test_absent_file_is_called_missing(sentinel2, grid, aoi, red_only, tmp_path):
-    item = sentinel2("gone")
-    item.assets["SCL"].href = str(tmp_path / "none.tif")
-    with pytest.raises(UnreadableSceneError, match="band SCL of scene gone is missing"):
-        assess_scenes([item], grid, aoi, red_only)
-
-
-def test_file_without_crs_is_refused(sentinel2, grid, aoi, red_only):
-    item = sentinel2("bare")
-    with rasterio.open(item.assets["SCL"].href, "w", driver="GTiff", width=9, height=9, count=1, dtype="uint8") as file:
-        file.write(np.full((9, 9), 4, np.uint8), 1)
-    with pytest.raises(UnreadableSceneError, match="SCL of scene bare has no coordinate reference system"):
-        assess_scenes([item], grid, aoi, red_only)
-
-
-def test_missing_band_is_found_before_pixels_are_read(sentinel2, grid, aoi, request_bands):
-    with pytest.raises(MissingAssetError, match=r"band B11 \(scene\)"):
-        assess_scenes([sentinel2("scene")], grid, aoi, request_bands(sentinel_2_l2a=["B04", "B11"]))
-
-
 def test_progress_counts_scenes(sentinel2, grid, aoi, red_only):
     told = []
     assess_scenes([sentinel2("a")], grid, aoi, red_only, progress=lambda *step: told.append(step))
     assert told == [("scenes", 1, 1)]
-
-
-def truncate(path):
-    with open(path, "r+b") as file:
-        size = file.seek(0, 2)
-        file.truncate(size - size // 3)
