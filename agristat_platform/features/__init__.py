@@ -14,10 +14,22 @@ from agristat_platform.features.errors import (
     UnknownIndexError,
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
+from agristat_platform.features.overpass_reading import SeriesOverpass, read_overpasses, series_overpasses
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
-from agristat_platform.features.segment_features import segment_features
+from agristat_platform.features.segment_features import DEFAULT_INDICES, left_out_indices, segment_features
+from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels, observations_schema
+from agristat_platform.features.segment_series import (
+    GREENNESS,
+    SeriesExample,
+    SeriesSummary,
+    plausible_range,
+    season_span,
+    series_schema,
+    write_series,
+)
 from agristat_platform.features.segment_statistics import MOMENT_STATISTICS, SegmentPixels, segment_statistics
+from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
 from agristat_platform.features.spectral_indices import (
     INDICES,
     SpectralIndex,
@@ -36,7 +48,9 @@ from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2
 from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
 __all__ = [
+    "DEFAULT_INDICES",
     "DICTIONARY_SCHEMA",
+    "GREENNESS",
     "INDICES",
     "MOMENT_STATISTICS",
     "NODATA",
@@ -47,9 +61,16 @@ __all__ = [
     "LabelGridError",
     "LayerImage",
     "LayerTableError",
+    "ObservationWriter",
     "ReflectanceScaleError",
+    "SegmentLabels",
     "SegmentMismatchError",
     "SegmentPixels",
+    "SeriesExample",
+    "SeriesOverpass",
+    "SeriesPlan",
+    "SeriesSource",
+    "SeriesSummary",
     "SpectralIndex",
     "StatisticError",
     "UnknownIndexError",
@@ -60,6 +81,7 @@ __all__ = [
     "ireci",
     "lai",
     "layer_image",
+    "left_out_indices",
     "lswi",
     "msavi2",
     "mtci",
@@ -68,15 +90,23 @@ __all__ = [
     "ndti",
     "ndvi",
     "ndwi",
+    "observations_schema",
+    "plan_series",
+    "plausible_range",
     "psri",
     "radar_vegetation_index",
+    "read_overpasses",
     "s2rep",
+    "season_span",
     "segment_features",
     "segment_statistics",
+    "series_overpasses",
+    "series_schema",
     "spectral_index",
     "spectral_indices",
     "tasselled_cap",
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",
+    "write_series",
 ]

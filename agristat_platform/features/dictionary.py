@@ -16,7 +16,7 @@ DICTIONARY_SCHEMA = pa.schema(
         pa.field("name", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("band_or_index", pa.string(), nullable=False),
-        pa.field("interval", pa.int32(), metadata={"counted": "from 1"}),
+        pa.field("interval", pa.int32(), metadata={"counted": "from 1; 0: the whole season"}),
         pa.field("statistic", pa.string()),
         pa.field("formula", pa.string(), nullable=False),
         pa.field("unit", pa.string(), nullable=False),

@@ -6,7 +6,8 @@ and never become features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform.features.errors import LayerTableError
-from agristat_platform.features.feature_plan import Layer, index_sources, read_layers_table
+from agristat_platform.features.feature_plan import IndexSource, Layer, index_sources, interval_label, read_layers_table
 from agristat_platform.features.spectral_indices import INDICES, spectral_index
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
@@ -45,6 +46,7 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
 
     The `max_intervals` intervals with the largest valid share (of the layer that has least) are taken, in order of time. A
     pixel that is missing in one of them takes its mean over the others; one that is missing in all of them is nodata.
+    Percentiles and other layers of the whole season play no part.
 
     Parameters
     ----------
@@ -53,7 +55,8 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
     read:
         Physical values of a row of `layers`, (rows, cols) with NaN where missing.
     wanted:
-        Band names (`B08`) and indices (`ndvi`), any case.
+        Layers (`B08`, `VV_des`) and indices (`ndvi`), any case. A radar band (`VV`) means the direction of passes that
+        most intervals have, descending before ascending where they are even.
     max_intervals:
         How many intervals.
 
@@ -62,9 +65,9 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
     LayerTableError
         A wanted layer is neither among the composites nor computable from them.
     """
-    planned = read_layers_table(layers)
-    sources = {name: _bands_for(name, planned) for name in wanted}
-    shares = _valid_shares(planned, sources)
+    planned = [layer for layer in read_layers_table(layers) if layer.is_composite]
+    sources = {name: _source_of(name, planned) for name in wanted}
+    shares = _valid_shares(planned, sources.values())
     chosen = sorted(sorted(shares, key=lambda interval: (-shares[interval], interval))[:max_intervals])
     if not chosen:
         raise LayerTableError(
@@ -73,32 +76,42 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
     stacks = []
     filled = np.zeros((), dtype=bool)
     for name in wanted:
-        stack = np.stack([_values(name, sources[name], planned, interval, read) for interval in chosen])
+        stack = np.stack([_values(sources[name], planned, interval, read) for interval in chosen])
         missing = np.isnan(stack)
         filled = filled | (missing.any(axis=0) & ~missing.all(axis=0))
         stacks.append(_scaled(_filled(stack, missing)))
-    names = tuple(f"{name.lower()}_t{interval:02d}" for name in wanted for interval in chosen)
+    names = tuple(f"{name.lower()}_{interval_label(interval)}" for name in wanted for interval in chosen)
     return LayerImage(np.concatenate(stacks), names, float(filled.mean()))
 
 
-def _bands_for(name: str, planned: Sequence[Layer]) -> dict[str, str]:
-    """Argument names of an index → bands, or {"": band} for a band as it is."""
+def _source_of(name: str, planned: Sequence[Layer]) -> IndexSource:
+    """The index of that name, or a layer as it is."""
     if name.lower() in INDICES:
         found = index_sources(planned, [name.lower()])
         if found:
-            return dict(found[0].bands) or {"": found[0].index}
-    bands = [layer.band for layer in planned if layer.name == name.lower()]
-    if not bands:
-        have = ", ".join(sorted({layer.band for layer in planned}))
+            return found[0]
+    layers = [layer for layer in planned if layer.name == name.lower()]
+    if not layers:
+        passes = [layer for layer in planned if layer.band.lower() == name.lower()]
+        often = Counter(layer.layer for layer in passes)
+        # of equals the last in the alphabet: VV_des before VV_asc
+        chosen = max(often, key=lambda layer: (often[layer], layer), default=None)
+        layers = [layer for layer in passes if layer.layer == chosen]
+    if not layers:
+        have = ", ".join(sorted({layer.layer for layer in planned}))
         raise LayerTableError(
-            f"the layer {name} is neither a band of the composites nor an index they allow",
+            f"the layer {name} is neither a layer of the composites nor an index they allow",
             remedy=f"Change segmentation.layers of the region; the composites have {have}",
         )
-    return {"": bands[0]}
+    return IndexSource(layers[0].layer, layers[0].collection, {}, layers[0].collection)
 
 
-def _valid_shares(planned: Sequence[Layer], sources: dict[str, dict[str, str]]) -> dict[int, float]:
-    needed = {band.lower() for bands in sources.values() for band in bands.values()}
+def _layer_names(source: IndexSource) -> list[str]:
+    return [name.lower() for name in source.bands.values()] or [source.index.lower()]
+
+
+def _valid_shares(planned: Sequence[Layer], sources: Iterable[IndexSource]) -> dict[int, float]:
+    needed = {name for source in sources for name in _layer_names(source)}
     by_interval: dict[int, dict[str, float]] = {}
     for layer in planned:
         if layer.name in needed:
@@ -106,14 +119,12 @@ def _valid_shares(planned: Sequence[Layer], sources: dict[str, dict[str, str]]) 
     return {interval: min(found.values()) for interval, found in by_interval.items() if set(found) == needed}
 
 
-def _values(
-    name: str, bands: dict[str, str], planned: Sequence[Layer], interval: int, read: ReadLayer
-) -> npt.NDArray[np.float32]:
+def _values(source: IndexSource, planned: Sequence[Layer], interval: int, read: ReadLayer) -> npt.NDArray[np.float32]:
     rows = {layer.name: layer.row for layer in planned if layer.interval == interval}
-    arrays = {argument: np.asarray(read(rows[band.lower()]), dtype=np.float32) for argument, band in bands.items()}
-    if "" in arrays:
-        return arrays[""]
-    return np.asarray(spectral_index(name.lower()).function(**arrays), dtype=np.float32)
+    arrays = [np.asarray(read(rows[name]), dtype=np.float32) for name in _layer_names(source)]
+    if source.delivered:
+        return arrays[0]
+    return spectral_index(source.index).compute(dict(zip(source.bands, arrays, strict=True)), source.coefficients)
 
 
 def _filled(stack: npt.NDArray[np.float32], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

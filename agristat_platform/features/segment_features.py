@@ -17,18 +17,21 @@ import pyarrow as pa
 from agristat_platform.features.dictionary import Feature, dictionary_table, feature_table
 from agristat_platform.features.errors import LayerTableError, SegmentMismatchError
 from agristat_platform.features.feature_plan import (
+    SEASON,
     IndexSource,
     Layer,
     clear_sky_source,
+    composite_bands,
     index_sources,
     read_layers_table,
 )
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.segment_statistics import SegmentPixels
-from agristat_platform.features.spectral_indices import INDICES, spectral_index
+from agristat_platform.features.spectral_indices import spectral_index, unavailable_indices
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
 
+DEFAULT_INDICES = ("ndvi", "evi", "ndwi", "gcvi", "lswi")
 _RADAR_STATISTICS = ("mean", "std")
 
 
@@ -40,7 +43,8 @@ def segment_features(
     *,
     statistics: Sequence[str] = ("mean", "std"),
     index_statistics: Sequence[str] = ("mean", "std", "p10", "p90"),
-    indices: Sequence[str] = tuple(INDICES),
+    indices: Sequence[str] = DEFAULT_INDICES,
+    harmonised: bool = False,
 ) -> tuple[pa.Table, pa.Table]:
     """Statistics of all layers, spectral indices and radar ratios per segment.
 
@@ -52,28 +56,33 @@ def segment_features(
         Rows of `imagery.LAYERS_SCHEMA` on the grid of the labels.
     read:
         Gives the physical values of a row of `layers`: (rows, cols) floats, NaN where missing (reflectance 0–1, index,
-        kelvin, linear power). Called once per layer, one interval and collection at a time.
+        kelvin, linear power). Called once per layer, one interval and collection at a time; of these only bands that an
+        index takes are held until the next.
     segments:
         Table with segment_id, area_ha, compactness; the same segments as the labels, any order.
     statistics, index_statistics:
         Of optical and thermal bands, and of spectral indices; names as in `segment_statistics`. Radar is always
         described by its mean (averaged as linear power, then in dB) and standard deviation (linear power).
     indices:
-        Spectral indices wanted; those that no collection allows are left out.
+        Spectral indices wanted; those that no collection allows are left out (`left_out_indices` tells which and why).
+        They are computed from interval composites, never from percentiles.
+    harmonised:
+        Landsat's reflectance was adjusted to Sentinel-2's, so that the latter's coefficients serve it.
 
     Returns
     -------
     features
         segment_id and float32 columns, rows in the order of `segments`: area_ha, compactness, then for each interval
-        clear_share_tNN (share of the segment's pixels with a value in the optical composite), `{layer}_{tNN}_{stat}`.
-        Missing is null. Column metadata carry unit, formula, source.
+        clear_share_tNN (share of the segment's pixels with a value in the optical composite), `{layer}_{tNN}_{stat}`;
+        percentiles of the season come first, as `{layer}_season_{stat}`. Radar ratios are those of the mean powers of a
+        segment, for each direction of passes that there is. Missing is null. Column metadata carry unit, formula, source.
     dictionary
         The same description as a table (`DICTIONARY_SCHEMA`).
 
     Raises
     ------
     LayerTableError
-        The layers table is empty, lacks a column, names a band twice, or a layer cannot be read on the labels' grid.
+        The layers table is empty, lacks a column, has a layer twice, or one cannot be read on the labels' grid.
     SegmentMismatchError
         Labels and segment table hold different segments.
     StatisticError, UnknownIndexError, ReflectanceScaleError, LabelGridError
@@ -82,7 +91,7 @@ def segment_features(
     pixels = SegmentPixels(labels)
     order = _row_order(pixels, segments)
     planned = read_layers_table(layers)
-    sources = index_sources(planned, indices)
+    sources = index_sources(planned, indices, harmonised=harmonised)
     clear_source = clear_sky_source(planned, sources)
     features = [_measure(segments, order, name, unit) for name, unit in (("area_ha", "ha"), ("compactness", "1"))]
     delivered = {source.index for source in sources if source.delivered}
@@ -91,18 +100,25 @@ def segment_features(
         for layer in of_interval:
             by_collection.setdefault(layer.collection, []).append(layer)
         for collection, group in by_collection.items():
-            arrays = {layer.band: _read(read, layer) for layer in group}
-            if collection == clear_source:
-                features.append(_clear_share(pixels, group, arrays))
-            for layer in group:
-                if layer.kind != "radar":
-                    wanted = index_statistics if layer.name in delivered or layer.kind == "index" else statistics
-                    features.extend(_band_features(pixels, layer, arrays[layer.band], wanted))
-            features.extend(_radar_features(pixels, group, arrays))
             own = [source for source in sources if source.collection == collection and not source.delivered]
-            features.extend(_index_features(pixels, group, arrays, own, index_statistics))
+            features.extend(
+                _collection_features(
+                    pixels, group, read, own, delivered, statistics, index_statistics, clear=collection == clear_source
+                )
+            )
     table = feature_table(pixels.ids, features)
     return table.take(pa.array(order)), dictionary_table(features)
+
+
+def left_out_indices(layers: pa.Table, indices: Sequence[str] = DEFAULT_INDICES) -> dict[str, tuple[str, ...]]:
+    """Indices that the composites do not allow, each with the common names of the bands that are lacking.
+
+    Raises
+    ------
+    LayerTableError, UnknownIndexError
+        The layers table cannot be read, or an index is unknown.
+    """
+    return unavailable_indices(composite_bands(read_layers_table(layers)), indices)
 
 
 def _row_order(pixels: SegmentPixels, segments: pa.Table) -> npt.NDArray[np.intp]:
@@ -129,83 +145,121 @@ def _read(read: ReadLayer, layer: Layer) -> npt.NDArray[Any]:
     values = np.asarray(read(layer.row))
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise LayerTableError(
-            f"{layer.collection} {layer.band} of interval {layer.interval} was read as {values.dtype} {values.shape}",
+            f"{layer.collection} {layer.layer} of interval {layer.interval} was read as {values.dtype} {values.shape}",
             where=str(layer.row.get("file", "")) or None,
             remedy="Read physical values as floats (rows, cols) with NaN where missing",
         )
     return values
 
 
-def _clear_share(pixels: SegmentPixels, group: Sequence[Layer], arrays: dict[str, npt.NDArray[Any]]) -> Feature:
+def _collection_features(
+    pixels: SegmentPixels,
+    group: Sequence[Layer],
+    read: ReadLayer,
+    sources: Sequence[IndexSource],
+    delivered: set[str],
+    statistics: Sequence[str],
+    index_statistics: Sequence[str],
+    *,
+    clear: bool,
+) -> list[Feature]:
+    """Features of one collection in one interval, its layers read one after the other."""
+    taken = {band for source in sources for band in source.bands.values()}
     # The mask of an optical composite is the same for all its bands.
-    layer = min(group, key=lambda layer: layer.kind not in ("optical", "index"))
-    share = pixels.describe(arrays[layer.band], ["count"])["count"] / pixels.pixels
-    name = f"clear_share_t{layer.interval:02d}"
-    formula = f"pixels with a value of {layer.band} / pixels"
-    return Feature(name, layer.collection, layer.band, layer.interval, None, formula, "1", share)
+    mask = next((layer for layer in group if clear and layer.is_composite and layer.kind in ("optical", "index")), None)
+    first: list[Feature] = []
+    features: list[Feature] = []
+    powers: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
+    bands: dict[str, npt.NDArray[Any]] = {}
+    for layer in group:
+        values = _read(read, layer)
+        if layer is mask:
+            first.append(_clear_share(pixels, layer, values))
+        if layer.is_composite and layer.band in taken:
+            bands[layer.band] = values
+        if layer.kind == "radar":
+            described = pixels.describe(values, _RADAR_STATISTICS)
+            powers.setdefault(layer.pass_suffix, {})[layer.band] = described["mean"]
+            features.extend(_radar_features(layer, described))
+        else:
+            of_index = layer.name in delivered or layer.kind == "index"
+            features.extend(_band_features(pixels, layer, values, index_statistics if of_index else statistics))
+        del values
+    for suffix, means in powers.items():
+        features.extend(_ratio_features(group[0], suffix, means))
+    for source in sources:
+        # an interval's composite may lack a band: the index is missing there, as the column shows
+        if set(source.bands.values()) <= set(bands):
+            features.extend(_index_features(pixels, group[0], bands, source, index_statistics))
+    return first + features
+
+
+def _clear_share(pixels: SegmentPixels, layer: Layer, values: npt.NDArray[Any]) -> Feature:
+    share = pixels.describe(values, ["count"])["count"] / pixels.pixels
+    formula = f"pixels with a value of {layer.layer} / pixels"
+    return Feature(
+        f"clear_share_{layer.period}", layer.collection, layer.layer, layer.interval, None, formula, "1", share
+    )
 
 
 def _band_features(
     pixels: SegmentPixels, layer: Layer, values: npt.NDArray[Any], statistics: Sequence[str]
 ) -> Iterator[Feature]:
     unit = {"optical": "reflectance", "thermal": "K"}.get(layer.kind, "1")
-    for statistic, described in pixels.describe(values, statistics).items():
+    described = f"{layer.band}, {layer.statistic} of the season" if layer.interval == SEASON else layer.layer
+    for statistic, found in pixels.describe(values, statistics).items():
         yield Feature(
-            f"{layer.name}_t{layer.interval:02d}_{statistic}",
+            f"{layer.name}_{layer.period}_{statistic}",
             layer.collection,
-            layer.band,
+            layer.layer,
             layer.interval,
             statistic,
-            f"{statistic}({layer.band})",
+            f"{statistic}({described})",
             unit,
-            described,
+            found,
         )
 
 
-def _radar_features(
-    pixels: SegmentPixels, group: Sequence[Layer], arrays: dict[str, npt.NDArray[Any]]
-) -> Iterator[Feature]:
-    means = {}
-    for layer in group:
-        if layer.kind != "radar":
-            continue
-        described = pixels.describe(arrays[layer.band], _RADAR_STATISTICS)
-        means[layer.name] = described["mean"]
-        column = f"{layer.name}_t{layer.interval:02d}"
-        about = (layer.collection, layer.band, layer.interval)
-        yield Feature(f"{column}_mean", *about, "mean", f"10 log10(mean({layer.band}))", "dB", to_db(described["mean"]))
-        yield Feature(f"{column}_std", *about, "std", f"std({layer.band})", "linear power", described["std"])
-    if {"vv", "vh"} <= set(means):
-        interval, source = group[0].interval, group[0].collection
-        for name, function, formula in (
-            ("vh_vv", vh_vv_ratio, "mean(VH) / mean(VV)"),
-            ("rvi", radar_vegetation_index, "4 mean(VH) / (mean(VV) + mean(VH))"),
-        ):
-            values = function(means["vh"], means["vv"])
-            yield Feature(f"{name}_t{interval:02d}_mean", source, name, interval, "mean", formula, "1", values)
+def _radar_features(layer: Layer, described: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
+    column = f"{layer.name}_{layer.period}"
+    about = (layer.collection, layer.layer, layer.interval)
+    decibels = to_db(described["mean"])
+    yield Feature(f"{column}_mean", *about, "mean", f"10 log10(mean({layer.layer}))", "dB", decibels)
+    yield Feature(f"{column}_std", *about, "std", f"std({layer.layer})", "linear power", described["std"])
+
+
+def _ratio_features(layer: Layer, suffix: str, means: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
+    """Ratios of mean linear powers, of passes of one direction: the other looks at the field from the other side."""
+    if not {"VV", "VH"} <= set(means):
+        return
+    vv, vh = (f"mean({band}{suffix})" for band in ("VV", "VH"))
+    for name, function, formula in (
+        ("vh_vv", vh_vv_ratio, f"{vh} / {vv}"),
+        ("rvi", radar_vegetation_index, f"4 {vh} / ({vv} + {vh})"),
+    ):
+        values = function(means["VH"], means["VV"])
+        column = f"{name}{suffix}_{layer.period}_mean"
+        yield Feature(column, layer.collection, f"{name}{suffix}", layer.interval, "mean", formula, "1", values)
 
 
 def _index_features(
     pixels: SegmentPixels,
-    group: Sequence[Layer],
-    arrays: dict[str, npt.NDArray[Any]],
-    sources: Sequence[IndexSource],
+    layer: Layer,
+    bands: dict[str, npt.NDArray[Any]],
+    source: IndexSource,
     statistics: Sequence[str],
 ) -> Iterator[Feature]:
-    interval, collection = group[0].interval, group[0].collection
-    for source in sources:
-        if not set(source.bands.values()) <= set(arrays):
-            continue  # this interval's composite lacks a band: the index is missing here, as the column shows
-        index = spectral_index(source.index)
-        values = index.function(**{argument: arrays[band] for argument, band in source.bands.items()})
-        for statistic, described in pixels.describe(values, statistics).items():
-            yield Feature(
-                f"{index.name}_t{interval:02d}_{statistic}",
-                collection,
-                index.name,
-                interval,
-                statistic,
-                f"{statistic}({index.formula})",
-                "1",
-                described,
-            )
+    index = spectral_index(source.index)
+    values = index.compute({argument: bands[band] for argument, band in source.bands.items()}, source.coefficients)
+    formula = index.formula_for(source.coefficients)
+    for statistic, described in pixels.describe(values, statistics).items():
+        yield Feature(
+            f"{index.name}_{layer.period}_{statistic}",
+            source.collection,
+            index.name,
+            layer.interval,
+            statistic,
+            f"{statistic}({formula})",
+            index.unit,
+            described,
+        )

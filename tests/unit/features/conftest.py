@@ -1,4 +1,4 @@
-"""Tiny Sentinel-2 and Landsat scenes on one grid, with STAC items, for series of segments."""
+"""Tiny Sentinel-2 and Landsat scenes on one grid, with STAC items, for series of segments; layers tables of composites."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import shapely
 from affine import Affine
 
 from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, MaskSettings
-from agristat_platform.imagery import SCENES_SCHEMA
+from agristat_platform.imagery import LAYERS_SCHEMA, SCENES_SCHEMA
 
 GRID = Grid("EPSG:32630", Affine(30, 0, 300_000, 0, -30, 4_600_000), 6, 4)
 
@@ -93,3 +93,39 @@ def undilated() -> Callable[..., ImagerySource]:
         return ImagerySource(catalogue="embedded", collections=requests, masks=masks)
 
     return make
+
+
+def _layer_row(
+    collection: str, band: str, interval: int, layer: str | None, statistic: str, orbit: str | None
+) -> dict[str, Any]:
+    return {
+        "file": f"{collection}_{'season' if interval == 0 else f't{interval:02d}'}.tif",
+        "band_index": 1,
+        "collection": collection,
+        "band": band,
+        "layer": layer or band,
+        "statistic": statistic,
+        "orbit": orbit,
+        "interval": interval,
+        "interval_start": date(2024, max(interval, 1), 1),
+        "interval_end": date(2024, interval + 1, 1) if interval else date(2024, 12, 1),
+        "scale": 1.0,
+        "offset": 0.0,
+        "nodata": 0.0,
+        "unit": "",
+        "valid_share": 1.0,
+        "observations_mean": 1.0,
+    }
+
+
+@pytest.fixture
+def layers_of() -> Callable[..., pa.Table]:
+    """(collection, band, interval[, layer, statistic, orbit]) … → layers table."""
+
+    def build(*rows: tuple[Any, ...]) -> pa.Table:
+        defaults = (None, "median", None)
+        return pa.Table.from_pylist(
+            [_layer_row(*row[:3], *(*row[3:], *defaults[len(row) - 3 :])) for row in rows], schema=LAYERS_SCHEMA
+        )
+
+    return build
