@@ -11,6 +11,7 @@ from agristat_platform.timeseries.phenology import (
     phenology,
     phenology_table,
 )
+from agristat_platform.timeseries.pixels import PixelSeries, smooth_pixels
 from agristat_platform.timeseries.season import SeasonGrid, season_grid
 from agristat_platform.timeseries.series import MAX_GAP_DAYS, SERIES_FLAGS, SeasonSeries, smooth_to_grid
 from agristat_platform.timeseries.whittaker import DEFAULT_SMOOTHINGS, whittaker_smooth, whittaker_vcurve
@@ -22,6 +23,7 @@ __all__ = [
     "PHENOLOGY_SCHEMA",
     "SERIES_FLAGS",
     "Phenology",
+    "PixelSeries",
     "SeasonGrid",
     "SeasonSeries",
     "SeriesShapeError",
@@ -30,6 +32,7 @@ __all__ = [
     "phenology",
     "phenology_table",
     "season_grid",
+    "smooth_pixels",
     "smooth_to_grid",
     "whittaker_smooth",
     "whittaker_vcurve",
