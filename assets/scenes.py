@@ -8,15 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agristat_platform import imagery
-from agristat_platform.catalogue import Catalogue, Interval
+from agristat_platform.catalogue import Catalogue, ImagerySource, Region
 from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.families import asset_family, check
 from assets.materialisation import imagery_of, materialised
 from assets.partitions import partition_of
-from assets.presentation import markdown_table, table_metadata
-from resources.imagery_catalogue import ImageryCatalogue
+from assets.presentation import markdown_table, picture, table_metadata
+from resources.imagery_catalogue import ImageryCatalogue, searched_dates
 from resources.storage import StorageResource
+
+MOST_TILES_NAMED = 4  # in a line about an overpass
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -27,6 +29,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         seasons,
         checks=[
             check("scenes", "schema", "Columns and types as the contract says", blocking=True),
+            check(
+                "scenes", "overpasses_schema", "Columns and types of the overpasses as the contract says", blocking=True
+            ),
             check(
                 "scenes",
                 "every_interval_has_scenes",
@@ -42,34 +47,37 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         """Scenes of the season from the region's STAC catalogue, each kept or dropped with its reason.
 
-        Cloud is measured over the area of interest from the scene's own mask; the scene's metadata speak of the whole tile.
+        Cloud and its shadow are measured over the area of interest from the scene's own mask; the scene's metadata speak
+        of the whole tile. Scenes shortly before and after the season are there for the ends of series.
         """
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
-        source = imagery_of(region)
-        items = imagery_catalogue.search(region, partition.season)
+        source, season = imagery_of(region), region.season(partition.season)
+        answers = imagery_catalogue.answers(region, partition.season)
+        items = [item for answer in answers for item in answer.items]
         try:
-            table = imagery.assess_scenes(items, region.grid(), region.aoi_projected(), source)
+            found = imagery.assess_season(items, region.grid(), region.aoi_projected(), source, season=season)
         except (imagery.AoiOutsideImageryError, imagery.NoScenesLeftError) as error:
             # imagery knows collections, a person looks for the region and season
             raise type(error)(error.what, where=f"{partition}, {error.where}", remedy=error.remedy) from error
-        kept = table.filter(table["kept"])
-        context.log.info("%d of %d scenes kept", kept.num_rows, table.num_rows)
+        table, overpasses = found.scenes, found.overpasses
+        inside = table.filter(table["in_season"])
+        kept = inside.filter(inside["kept"])
+        context.log.info(
+            "%d of %d scenes kept, and %d around the season",
+            kept.num_rows,
+            inside.num_rows,
+            table.num_rows - inside.num_rows,
+        )
+        searches = [_search_record(name, answer) for name, answer in zip(source.by_catalogue(), answers, strict=True)]
+        first, end = searched_dates(region, partition.season)
+        empty = _empty_intervals(region, partition.season, kept)
+        calendar = imagery.sky_calendar(table, season=season, simulated=region.simulated)
 
         with storage.store.draft("scenes", partition, stage="imagery") as draft:
             draft.write_table("scenes", table)
-            wanted = sorted(imagery.requested_bands(source.collections))
-            by_collection: list[dict[str, Any]] = [
-                {
-                    "collection": name,
-                    "found": pc.sum(pc.equal(table["collection"], name)).as_py() or 0,
-                    "kept": pc.sum(pc.equal(kept["collection"], name)).as_py() or 0,
-                }
-                for name in wanted
-            ]
-            empty = (
-                [] if source.interval == "item" else _empty_intervals(region.intervals(partition.season), kept, wanted)
-            )
+            draft.write_table("overpasses", overpasses)
+            draft.write_bytes("sky_calendar.png", calendar)
             dropped = table.filter(pc.invert(table["kept"])).select(["scene_id", "reason"]).to_pylist()
             return materialised(
                 context,
@@ -78,18 +86,28 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 catalogue=catalogue,
                 parameters={
                     "catalogue": source.catalogue,
+                    "searched": f"{first}/{end}",
+                    "searches": searches,
                     "max_cloud_share": source.max_cloud_share,
                     "min_aoi_cover": source.min_aoi_cover,
+                    "cloud_dilation_m": source.masks.cloud_dilation_m,
+                    "shadow_dilation_m": source.masks.shadow_dilation_m,
                     "collections": {name: list(request.bands) for name, request in source.collections.items()},
                 },
                 external=[_scene_record(row) for row in table.to_pylist()],
                 metadata={
                     **table_metadata(table),
-                    "by_collection": markdown_table(by_collection),
+                    "searches": markdown_table(searches),
+                    "by_collection": markdown_table(_by_collection(source, table)),
+                    "overpasses": markdown_table([_overpass_line(row) for row in overpasses.to_pylist()]),
+                    "sky": picture(calendar, "Clear share by date and tile"),
                     "dropped": markdown_table(dropped),
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "scenes.parquet", imagery.SCENES_SCHEMA),
+                    checks.schema(
+                        "overpasses_schema", draft.directory / "overpasses.parquet", imagery.OVERPASSES_SCHEMA
+                    ),
                     checks.holds(
                         "every_interval_has_scenes",
                         not empty,
@@ -102,15 +120,67 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
     return scenes
 
 
-def _empty_intervals(intervals: list[Interval], kept: pa.Table, collections: list[str]) -> list[str]:
+def _search_record(catalogue: str, answer: imagery.SearchAnswer) -> dict[str, Any]:
+    """What a catalogue counted and what came, under its name: the address of an embedded one is another each time."""
+    expected = "unknown" if answer.expected is None else answer.expected
+    return {**answer.counts, "catalogue": catalogue, "expected": expected}
+
+
+def _by_collection(source: ImagerySource, scenes: pa.Table) -> list[dict[str, Any]]:
+    """Scenes found and kept in the season, and kept around it, of each collection."""
+    rows = scenes.select(["collection", "in_season", "kept"]).to_pylist()
+    lines = []
+    for name in sorted(imagery.requested_bands(source.collections)):
+        own = [row for row in rows if row["collection"] == name]
+        inside = [row for row in own if row["in_season"]]
+        lines.append(
+            {
+                "collection": name,
+                "found": len(inside),
+                "kept": sum(row["kept"] for row in inside),
+                "kept_around_the_season": sum(row["kept"] and not row["in_season"] for row in own),
+            }
+        )
+    return lines
+
+
+def _overpass_line(row: dict[str, Any]) -> dict[str, Any]:
+    """An overpass in one short line: whole percent, and the number of tiles where there are many."""
+    tiles = row["tiles"]
+    shares = {
+        name: None if row[column] is None else f"{row[column]:.0%}"
+        for name, column in (
+            ("covered", "aoi_cover"),
+            ("clear", "clear_share"),
+            ("cloud", "cloud_share"),
+            ("shadow", "shadow_share"),
+            ("snow", "snow_share"),
+        )
+    }
+    return {
+        "date": row["date"].isoformat() + ("" if row["in_season"] else " (around the season)"),
+        "collection": row["collection"],
+        "platform": row["platform"],
+        "tiles": " ".join(tiles) if len(tiles) <= MOST_TILES_NAMED else f"{len(tiles)} tiles",
+        **shares,
+        "kept": f"{row['kept_scenes']} of {row['scenes']}",
+    }
+
+
+def _empty_intervals(region: Region, season: str, kept: pa.Table) -> list[str]:
     """Collection and interval of every interval without a usable scene."""
+    source = imagery_of(region)
+    if source.interval == "item":
+        return []
+    intervals = region.intervals(season)
     seen = {
         (row["collection"], i.index)
-        for row in kept.to_pylist()
+        for row in kept.select(["collection", "datetime"]).to_pylist()
         for i in intervals
         if i.start <= row["datetime"].date() < i.end
     }
-    return [f"{name} {i.label}" for name in collections for i in intervals if (name, i.index) not in seen]
+    wanted = sorted(imagery.requested_bands(source.collections))
+    return [f"{name} {i.label}" for name in wanted for i in intervals if (name, i.index) not in seen]
 
 
 def _scene_record(row: dict[str, Any]) -> ExternalRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 
 import dagster as dg
 import pystac
@@ -42,13 +43,16 @@ class ImageryCatalogue(dg.ConfigurableResource):
         return cls(endpoints=endpoints, archive_dir=str(settings.archive_dir), scratch_dir=str(settings.scratch_dir))
 
     def search(self, region: Region, season: str) -> list[pystac.Item]:
-        """All scenes that touch the region within a season, oldest first; errors as in `imagery.search_catalogue`."""
+        """All scenes that touch the region within the dates searched, oldest first.
+
+        Errors as in `imagery.search_catalogue`.
+        """
         items = [item for answer in self.answers(region, season) for item in answer.items]
         return sorted(items, key=lambda item: (item.datetime or item.common_metadata.start_datetime, item.id))
 
     def answers(self, region: Region, season: str) -> list[SearchAnswer]:
-        """The same by catalogue, with what each counted and what was received."""
-        dates = region.season(season)
+        """The same by catalogue, in the order of `ImagerySource.by_catalogue`, with what each counted and what came."""
+        start, end = searched_dates(region, season)
         answers = []
         for catalogue, names in _imagery_of(region).by_catalogue().items():
             with self.opened(catalogue, region) as url:
@@ -56,8 +60,8 @@ class ImageryCatalogue(dg.ConfigurableResource):
                     url,
                     names,
                     region.aoi_geometry(),
-                    dates.start,
-                    dates.end,
+                    start,
+                    end,
                     page_size=self.page_size,
                     timeout_s=(self.connect_timeout_s, self.read_timeout_s),
                     retries=self.retries,
@@ -84,6 +88,17 @@ class ImageryCatalogue(dg.ConfigurableResource):
             return
         with EmbeddedCatalogue(self.archive_dir, self.scratch_dir, regions=[region.code]) as server:
             yield server.url
+
+
+def searched_dates(region: Region, season: str) -> tuple[date, date]:
+    """First day that scenes are looked for, and the first day after the last.
+
+    Series need scenes before and after the season to hold their ends (`time_series.padding_days`); ready composites,
+    which are taken as they are, are looked for within the season alone.
+    """
+    dates = region.season(season)
+    padding = timedelta(days=0 if _imagery_of(region).interval == "item" else region.time_series.padding_days)
+    return dates.start - padding, dates.end + padding
 
 
 def _imagery_of(region: Region) -> ImagerySource:

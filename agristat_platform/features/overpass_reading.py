@@ -93,7 +93,9 @@ def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: dat
         The season with its padding.
     """
     sources = {source.collection.name: source for source in plan.sources}
-    own = [item for item in kept_items(scenes) if collection_table(item.collection_id or "").name in sources]
+    own = [
+        item for item in kept_items(scenes, padding=True) if collection_table(item.collection_id or "").name in sources
+    ]
     found = []
     for tiles in overpasses_of(own, grid):
         day = observation_day(tiles)

@@ -1,5 +1,6 @@
 """Imagery: STAC search, cloud masks, reflectance and backscatter, composites on the region's grid."""
 
+from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
 from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, TileUnit, plan_composites
@@ -8,16 +9,21 @@ from agristat_platform.imagery.composites import CompositeSet, build_composites
 from agristat_platform.imagery.encoding import band_encoding, processing_baseline
 from agristat_platform.imagery.errors import (
     AoiOutsideImageryError,
+    ArchiveFullError,
     CatalogueRefusedError,
     CatalogueUnreachableError,
     GridMismatchError,
     ImageryError,
     InvalidAnnotationError,
+    InvalidProductError,
     ItemWithoutDatetimeError,
     MissingAssetError,
+    MissingKeysError,
     MissingRealDataError,
     NoScenesLeftError,
     PartialAnswerError,
+    Sen2CorFailedError,
+    Sen2CorMissingError,
     TerrainWarning,
     UncalibratedRadarError,
     UnfinishedUnitError,
@@ -57,6 +63,7 @@ from agristat_platform.imagery.scenes import (
     kept_items,
 )
 from agristat_platform.imagery.search import SearchAnswer, search_catalogue, search_scenes
+from agristat_platform.imagery.sky_calendar import sky_calendar
 from agristat_platform.imagery.speckle import SpeckleAccumulator
 from agristat_platform.imagery.versions import superseded_counts, superseded_scenes
 
@@ -69,17 +76,21 @@ __all__ = [
     "SCENES_SCHEMA",
     "STORAGE",
     "AoiOutsideImageryError",
+    "ArchiveFullError",
     "Band",
     "CatalogueRefusedError",
     "CatalogueUnreachableError",
     "Collection",
     "CompositePlan",
     "CompositeSet",
+    "FileAccess",
     "GridMismatchError",
     "ImageryError",
     "InvalidAnnotationError",
+    "InvalidProductError",
     "ItemWithoutDatetimeError",
     "MissingAssetError",
+    "MissingKeysError",
     "MissingRealDataError",
     "NoScenesLeftError",
     "Overpass",
@@ -89,6 +100,8 @@ __all__ = [
     "SceneReader",
     "SearchAnswer",
     "SeasonAssessment",
+    "Sen2CorFailedError",
+    "Sen2CorMissingError",
     "SpeckleAccumulator",
     "TerrainWarning",
     "TileUnit",
@@ -127,6 +140,7 @@ __all__ = [
     "scl_mask",
     "search_catalogue",
     "search_scenes",
+    "sky_calendar",
     "sky_mask",
     "superseded_counts",
     "superseded_scenes",

@@ -208,10 +208,11 @@ def aoi_pixels(aoi_projected: Any, grid: Grid) -> NDArray[np.bool_]:
     return inside
 
 
-def kept_items(scenes: pa.Table) -> list[pystac.Item]:
-    """STAC items of the scenes that were kept, in table order."""
-    rows = scenes.select(["kept", "item"]).to_pylist()
-    return [pystac.Item.from_dict(json.loads(row["item"])) for row in rows if row["kept"]]
+def kept_items(scenes: pa.Table, *, padding: bool = False) -> list[pystac.Item]:
+    """STAC items of the season's scenes that were kept, in table order; with `padding` those before and after it too."""
+    rows = scenes.select(["kept", "in_season", "item"]).to_pylist()
+    chosen = [row["item"] for row in rows if row["kept"] and (row["in_season"] or padding)]
+    return [pystac.Item.from_dict(json.loads(item)) for item in chosen]
 
 
 def _assessed(item: pystac.Item, season: Season | None, count: OverpassCount, imagery: ImagerySource) -> dict[str, Any]:

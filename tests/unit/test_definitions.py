@@ -11,7 +11,7 @@ from assets.families import FAMILIES, code_version
 
 # asset: group, owner, inputs, checks (a blocking one ends with !)
 GRAPH = {
-    "scenes": ("imagery", "earth-observation", "", "schema! every_interval_has_scenes"),
+    "scenes": ("imagery", "earth-observation", "", "schema! overpasses_schema! every_interval_has_scenes"),
     "composites": ("imagery", "earth-observation", "scenes", "schema! crs_and_grid! cloud_free_cover"),
     "segments": (
         "segmentation",
