@@ -43,7 +43,7 @@ from agristat_platform.simulation.tables import write_table
 from agristat_platform.simulation.training_labels import training_labels
 from agristat_platform.simulation.weather import simulate_weather
 
-MODEL_VERSION = "4"
+MODEL_VERSION = "5"
 """Counts changes of the model that change its output; a new one makes finished seasons be prepared again."""
 _LAND_USE_ERROR = 0.03
 
@@ -244,6 +244,7 @@ def _settings_hash(region: Region, crops: CropNomenclature) -> str:
         "model": MODEL_VERSION,
         "region": region.model_dump(mode="json", include={"code", "crs", "resolution_m", "aoi", "explicit_grid"}),
         "seasons": {key: [season.start.isoformat(), season.end.isoformat()] for key, season in region.seasons.items()},
+        "padding_days": region.time_series.padding_days,
         "training": region.training.model_dump(mode="json") if region.training else None,
         "simulation": region.simulation.model_dump(mode="json") if region.simulation else None,
         "crops": crops.model_dump(mode="json"),

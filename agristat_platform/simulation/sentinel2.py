@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from agristat_platform.simulation.clouds import PixelSky, Sky, cloud_fields, skies, sky_over
 from agristat_platform.simulation.rendering import CLOUD, F32, block_mean, observe_optical
 from agristat_platform.simulation.scene_grids import Canvas, Tile, coarser, footprint
+from agristat_platform.simulation.season_padding import padding_days
 from agristat_platform.simulation.season_scenes import (
     SceneRaster,
     SeasonScenes,
@@ -28,6 +29,7 @@ from agristat_platform.simulation.weather import days_between
 COLLECTION = "sentinel-2-l2a"
 OFFSET_SINCE = (4, 0)  # BOA_ADD_OFFSET = -1000 from processing baseline 04.00 on
 _LOCAL_HOUR = 10.6
+_FIRST_DAY = 2  # of the season, on which the rhythm of overpasses begins
 # key, platform band, pixel in m, title, centre wavelength in µm; the order is that of the simulated bands
 _BANDS = (
     ("blue", "B02", 10, "Blue", 0.490),
@@ -65,7 +67,7 @@ def acquisitions(scenes: SeasonScenes) -> list[Acquisition]:
     is of a baseline without offset; one swath ends within the region, and one barely touches it.
     """
     settings, season = scenes.settings, scenes.season
-    days = days_between(season.start, season.end, settings.sentinel2_step_days, 2)
+    days = days_between(season.start, season.end, settings.sentinel2_step_days, _FIRST_DAY)
     kinds = skies(days, settings, COLLECTION, scenes.season_key)
     rng = generator(settings.seed, "sentinel-2 orbits", scenes.season_key)
     clear = [i for i, sky in enumerate(kinds) if sky == "clear"]
@@ -85,10 +87,21 @@ def acquisitions(scenes: SeasonScenes) -> list[Acquisition]:
     return found
 
 
+def padding_acquisitions(scenes: SeasonScenes) -> list[Acquisition]:
+    """Overpasses just before and after the season, plain ones: their sky is drawn apart, so that the season's stays."""
+    step = scenes.settings.sentinel2_step_days
+    days = padding_days(scenes.region, scenes.season_key, step, _FIRST_DAY)
+    kinds = skies(days, scenes.settings, COLLECTION, scenes.season_key, "padding")
+    return [
+        Acquisition(day, sky, "sentinel-2a" if i % 2 == 0 else "sentinel-2b", 37, (_baseline(day),), None)
+        for i, (day, sky) in enumerate(zip(days, kinds, strict=True))
+    ]
+
+
 def write_sentinel2(scenes: SeasonScenes) -> int:
-    """Write the season's Sentinel-2 scenes and items; returns how many."""
+    """Write the Sentinel-2 scenes and items of the season and of its padding; returns how many."""
     written = 0
-    for acquisition in acquisitions(scenes):
+    for acquisition in [*acquisitions(scenes), *padding_acquisitions(scenes)]:
         state = scenes.canopy(acquisition.day)
         moisture = scenes.moisture(acquisition.day)
         latitude = scenes.region.aoi_geometry().centroid.y
