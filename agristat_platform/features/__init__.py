@@ -15,6 +15,7 @@ from agristat_platform.features.errors import (
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import SeriesOverpass, read_overpasses, series_overpasses
+from agristat_platform.features.pixel_series import PixelScratch, index_scale, write_pixel_series
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
 from agristat_platform.features.segment_features import DEFAULT_INDICES, left_out_indices, segment_features
@@ -62,6 +63,7 @@ __all__ = [
     "LayerImage",
     "LayerTableError",
     "ObservationWriter",
+    "PixelScratch",
     "ReflectanceScaleError",
     "SegmentLabels",
     "SegmentMismatchError",
@@ -78,6 +80,7 @@ __all__ = [
     "evi",
     "gcvi",
     "index_bands",
+    "index_scale",
     "ireci",
     "lai",
     "layer_image",
@@ -108,5 +111,6 @@ __all__ = [
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",
+    "write_pixel_series",
     "write_series",
 ]

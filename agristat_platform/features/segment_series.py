@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 from agristat_platform.catalogue import TimeSeriesSettings
 from agristat_platform.features.segment_observations import read_observations
 from agristat_platform.timeseries import (
+    MAX_GAP_DAYS,
     PHENOLOGY_SCHEMA,
+    SERIES_FLAGS,
     SeasonGrid,
     SeasonSeries,
     phenology,
@@ -60,6 +62,13 @@ def series_schema(samples: int) -> pa.Schema:
             pa.field("clear_dates", pa.int32(), nullable=False, metadata={"unit": "days within the season"}),
             pa.field("too_few", pa.bool_(), nullable=False),
             pa.field("longest_gap_days", pa.int32(), nullable=False, metadata={"unit": "day"}),
+            pa.field(
+                "supported",
+                pa.list_(pa.bool_(), samples),
+                nullable=False,
+                metadata={"description": f"a clear date lies within {MAX_GAP_DAYS / 2:.0f} days of the sample"},
+            ),
+            pa.field("flag", pa.string(), nullable=False, metadata={"description": ", ".join(SERIES_FLAGS)}),
             pa.field("smoothing", pa.float32(), metadata={"description": "λ of the Whittaker smoother"}),
         ]
     )
@@ -82,10 +91,11 @@ class SeriesExample:
 
 @dataclass
 class SeriesSummary:
-    """What was written: series, how many of them are flagged or leave the plausible range, by index; and a few examples."""
+    """What was written: how many series have too few dates, a long gap, or implausible samples, by index; and examples."""
 
     segments: int = 0
     flagged: dict[str, int] = field(default_factory=dict)
+    with_long_gap: dict[str, int] = field(default_factory=dict)
     implausible: dict[str, int] = field(default_factory=dict)
     examples: list[SeriesExample] = field(default_factory=list)
 
@@ -124,7 +134,7 @@ def write_series(
         Files to write: `series_schema(settings.samples)`, and `timeseries.PHENOLOGY_SCHEMA` for the indices of `GREENNESS`.
     """
     schema = series_schema(settings.samples)
-    summary = SeriesSummary(len(segment_ids), dict.fromkeys(indices, 0), dict.fromkeys(indices, 0))
+    summary = SeriesSummary(len(segment_ids), *(dict.fromkeys(indices, 0) for _ in range(3)))
     with (
         pq.ParquetWriter(series_target, schema, compression="zstd") as series_file,
         pq.ParquetWriter(phenology_target, PHENOLOGY_SCHEMA, compression="zstd") as phenology_file,
@@ -145,47 +155,14 @@ def write_series(
                     envelope=ENVELOPE if settings.envelope and index in GREENNESS else None,
                     min_clear_dates=settings.min_clear_dates,
                 )
-                gaps = longest_gaps(days, used > 0, grid)
-                series_file.write_table(_series_table(ids, index, smoothed, gaps, schema))
+                series_file.write_table(_series_table(ids, index, smoothed, schema))
                 if index in GREENNESS:
                     found = phenology(smoothed.values, grid.sample_days, min_amplitude=GREENNESS[index])
                     phenology_file.write_table(phenology_table(found, ids, index))
                 _count(summary, index, smoothed)
                 if not summary.examples:
-                    summary.examples = _examples(ids, index, days, values, used, smoothed, gaps)
+                    summary.examples = _examples(ids, index, days, values, used, smoothed)
     return summary
-
-
-def longest_gaps(
-    days: npt.NDArray[np.datetime64], clear: npt.NDArray[np.bool_], grid: SeasonGrid
-) -> npt.NDArray[np.int32]:
-    """Longest time between one clear day and the next that touches the season, in days, per series.
-
-    Clear days in the padding bound the first and the last gap; where there is none, the season's own end does. A series
-    without a clear day has a gap of the whole season.
-
-    Parameters
-    ----------
-    days:
-        (n_dates,) in any order.
-    clear:
-        (n_series, n_dates).
-    """
-    first, last = np.datetime64(grid.start, "D"), np.datetime64(grid.end, "D") - np.timedelta64(1, "D")
-    order = np.argsort(days, kind="stable")
-    before = np.full(len(clear), first, "datetime64[D]")
-    longest = np.zeros(len(clear), np.int64)
-    inside = days[order]
-    within = (inside >= grid.nodes[0]) & (inside <= grid.nodes[-1])
-    for day, column in zip(inside[within], order[within], strict=True):
-        here = clear[:, column]
-        if day > first:
-            gap = (day - before).astype(np.int64)
-            # beyond the season's end only the step that leaves it counts
-            longest = np.where(here & (before < last), np.maximum(longest, gap), longest)
-        before = np.where(here, day, before)
-    left_over = np.maximum((last - before).astype(np.int64), 0)
-    return np.asarray(np.maximum(longest, left_over), np.int32)
 
 
 def _columns(
@@ -206,9 +183,7 @@ def _matrix(
     return matrix
 
 
-def _series_table(
-    ids: npt.NDArray[np.uint32], index: str, smoothed: SeasonSeries, gaps: npt.NDArray[np.int32], schema: pa.Schema
-) -> pa.Table:
+def _series_table(ids: npt.NDArray[np.uint32], index: str, smoothed: SeasonSeries, schema: pa.Schema) -> pa.Table:
     samples = schema.field("samples").type
     flat = pa.array(smoothed.values.astype(np.float32).reshape(-1), pa.float32())
     columns = {
@@ -217,7 +192,11 @@ def _series_table(
         "samples": pa.FixedSizeListArray.from_arrays(flat, type=samples, mask=pa.array(smoothed.too_few)),
         "clear_dates": pa.array(smoothed.clear_dates.astype(np.int32)),
         "too_few": pa.array(smoothed.too_few),
-        "longest_gap_days": pa.array(gaps, pa.int32()),
+        "longest_gap_days": pa.array(smoothed.longest_gap_days.astype(np.int32)),
+        "supported": pa.FixedSizeListArray.from_arrays(
+            pa.array(smoothed.supported.reshape(-1)), type=schema.field("supported").type
+        ),
+        "flag": pa.array(np.array(SERIES_FLAGS)[smoothed.flag], pa.string()),
         "smoothing": pa.array(smoothed.smoothing.astype(np.float32), mask=np.isnan(smoothed.smoothing)),
     }
     return pa.table(columns, schema=schema)
@@ -228,6 +207,7 @@ def _count(summary: SeriesSummary, index: str, smoothed: SeasonSeries) -> None:
     with np.errstate(invalid="ignore"):
         outside = ((smoothed.values < low) | (smoothed.values > high)).any(axis=1)
     summary.flagged[index] += smoothed.too_few_count
+    summary.with_long_gap[index] += int((smoothed.flag == SERIES_FLAGS.index("long_gap")).sum())
     summary.implausible[index] += int(outside.sum())
 
 
@@ -238,7 +218,6 @@ def _examples(
     values: npt.NDArray[np.float32],
     weights: npt.NDArray[np.float32],
     smoothed: SeasonSeries,
-    gaps: npt.NDArray[np.int32],
 ) -> list[SeriesExample]:
     """A strong, a middling and a flat season, the longest gap, and a flagged segment where there is one."""
     swing = np.ptp(smoothed.values, axis=1)
@@ -246,7 +225,7 @@ def _examples(
     by_swing = usable[np.argsort(swing[usable], kind="stable")]
     places = [by_swing[at] for at in (-1, len(by_swing) // 2, 0)] if len(by_swing) else []
     if len(usable):
-        places.append(usable[np.argmax(gaps[usable])])
+        places.append(usable[np.argmax(smoothed.longest_gap_days[usable])])
     places.extend(np.flatnonzero(smoothed.too_few)[:1])
     return [
         SeriesExample(
@@ -257,7 +236,7 @@ def _examples(
             weights[p],
             smoothed.values[p],
             int(smoothed.clear_dates[p]),
-            int(gaps[p]),
+            int(smoothed.longest_gap_days[p]),
             bool(smoothed.too_few[p]),
         )
         for p in dict.fromkeys(int(place) for place in places)

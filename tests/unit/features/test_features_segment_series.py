@@ -9,7 +9,6 @@ import pytest
 
 from agristat_platform.catalogue import TimeSeriesSettings
 from agristat_platform.features import observations_schema, segment_observations, series_schema, write_series
-from agristat_platform.features.segment_series import longest_gaps
 from agristat_platform.timeseries import PHENOLOGY_SCHEMA, season_grid, smooth_to_grid
 
 START, END = date(2024, 1, 1), date(2024, 7, 1)
@@ -74,6 +73,8 @@ def test_samples_are_the_smoothed_observations_and_weight_zero_does_not_count(wr
     assert row["too_few"] is False
     assert row["smoothing"] == 30.0
     assert row["longest_gap_days"] == 20  # around the cloudy date
+    assert row["flag"] == "ok"
+    assert all(row["supported"])
 
 
 def test_too_few_clear_dates_are_flagged_and_nothing_is_invented(written):
@@ -85,6 +86,8 @@ def test_too_few_clear_dates_are_flagged_and_nothing_is_invented(written):
         assert row["samples"] is None
         assert row["smoothing"] is None
         assert row["clear_dates"] == dates
+        assert row["flag"] == "too_few"
+        assert not any(row["supported"])
         assert row["longest_gap_days"] == pytest.approx(gap, abs=1)
     assert summary.flagged == {"ndvi": 2, "ndwi": 3}
     assert summary.flagged_share == pytest.approx(5 / 6)
@@ -129,22 +132,6 @@ def test_implausible_samples_are_counted(tmp_path):
     paths = tmp_path / "s.parquet", tmp_path / "p.parquet"
     summary = write_series(tmp_path / "w.parquet", IDS, ["ndvi", "ndwi"], GRID, SETTINGS, *paths)
     assert summary.implausible == {"ndvi": 1, "ndwi": 0}
-
-
-@pytest.mark.parametrize(
-    ("clear_days", "gap"),
-    [
-        ([date(2023, 12, 25), date(2024, 1, 10), date(2024, 7, 2)], 174),  # 10 January to 2 July, beyond the season
-        ([date(2024, 1, 1), date(2024, 6, 30)], 181),
-        ([date(2024, 3, 1)], 121),  # 1 March to 30 June
-        ([date(2023, 12, 5), date(2024, 7, 20)], 228),  # the padding bounds the gap
-        ([date(2023, 10, 1)], 181),  # beyond the padding
-        ([], 181),
-    ],
-)
-def test_longest_gap_by_hand(clear_days, gap):
-    days = np.array(clear_days[::-1], "datetime64[D]")
-    assert longest_gaps(days, np.ones((1, len(days)), bool), GRID).tolist() == [gap]
 
 
 def test_a_season_that_is_all_cloud_flags_everything(tmp_path):
