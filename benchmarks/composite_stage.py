@@ -117,7 +117,13 @@ def months(dates: int) -> list[Any]:
 def platform(folder: Path, target: Path, side: int, dates: int) -> Path:
     """The platform's own stage."""
     items = read_items(folder)
-    scenes = pa.table({"kept": [True] * len(items), "item": [json.dumps(item.to_dict()) for item in items]})
+    scenes = pa.table(
+        {
+            "kept": [True] * len(items),
+            "in_season": [True] * len(items),
+            "item": [json.dumps(item.to_dict()) for item in items],
+        }
+    )
     imagery = ImagerySource(
         catalogue="embedded", collections={"sentinel-2-l2a": CollectionRequest(bands=tuple(BANDS))}, interval="month"
     )

@@ -12,6 +12,7 @@ from agristat_platform.imagery.composite_plan import SEASON, CompositePlan, Plan
 from agristat_platform.imagery.composite_tiles import UnitResult, finished_unit
 from agristat_platform.imagery.errors import UnfinishedUnitError
 from agristat_platform.imagery.layers import STORAGE, Storage, write_cog
+from agristat_platform.imagery.overviews import write_overviews
 
 Parts = list[tuple[TileUnit, UnitResult]]
 
@@ -46,11 +47,15 @@ def assemble_file(plan: CompositePlan, folder: Path, target_dir: Path, file: str
     wanted = {index for index, _ in numbered}
     parts = [(unit, _finished(folder, unit)) for unit in plan.units if wanted & set(unit.layers)]
     mosaic = target_dir / f".{Path(file).stem}.vrt"
+    overviews: list[Path] = []
     try:
-        mosaic.write_text(_mosaic(plan, numbered, parts))
-        write_cog(mosaic, target_dir / file)
+        mosaic.write_text(_mosaic(plan, numbered, parts, overviews))
+        overviews = write_overviews(mosaic, target_dir, mosaic.stem)
+        mosaic.write_text(_mosaic(plan, numbered, parts, overviews))
+        write_cog(mosaic, target_dir / file, with_overviews=True)
     finally:
-        mosaic.unlink(missing_ok=True)
+        for path in (mosaic, *overviews):
+            path.unlink(missing_ok=True)
     return [_layer_row(plan, index, layer, parts) for index, layer in numbered]
 
 
@@ -65,7 +70,7 @@ def _finished(folder: Path, unit: TileUnit) -> UnitResult:
     return done
 
 
-def _mosaic(plan: CompositePlan, numbered: list[tuple[int, PlannedLayer]], parts: Parts) -> str:
+def _mosaic(plan: CompositePlan, numbered: list[tuple[int, PlannedLayer]], parts: Parts, overviews: list[Path]) -> str:
     """The units' files as one raster, in GDAL's virtual format."""
     grid, storage = plan.grid, STORAGE[numbered[0][1].band.kind]
     place = grid.transform.to_gdal()
@@ -79,6 +84,8 @@ def _mosaic(plan: CompositePlan, numbered: list[tuple[int, PlannedLayer]], parts
         lines += _band(plan, band, layer, storage)
         lines += [_source(unit, result.path, unit.layers.index(index) + 1) for unit, result in parts
                   if index in unit.layers]  # fmt: skip
+        for path in overviews:
+            lines.append(f"<Overview>{_file(path)}<SourceBand>{band}</SourceBand></Overview>")
         lines.append("</VRTRasterBand>")
     return "\n".join([*lines, "</VRTDataset>"])
 
@@ -106,10 +113,14 @@ def _source(unit: TileUnit, path: Path, band: int) -> str:
     width, height = unit.cols.stop - unit.cols.start, unit.rows.stop - unit.rows.start
     size = f'xSize="{width}" ySize="{height}"'
     return (
-        f'<SimpleSource><SourceFilename relativeToVRT="0">{escape(str(path.absolute()))}</SourceFilename>'
+        f"<SimpleSource>{_file(path)}"
         f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
         f'<DstRect xOff="{unit.cols.start}" yOff="{unit.rows.start}" {size}/></SimpleSource>'
     )
+
+
+def _file(path: Path) -> str:
+    return f'<SourceFilename relativeToVRT="0">{escape(str(path.absolute()))}</SourceFilename>'
 
 
 def _dates(plan: CompositePlan, layer: PlannedLayer) -> tuple[Any, Any]:

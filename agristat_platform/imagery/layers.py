@@ -75,7 +75,9 @@ def stored(values: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
     return np.where(finite, numbers, storage.nodata).astype(storage.dtype)
 
 
-def write_cog(source: Path, target: Path, *, overview_resampling: str = "average", level: int = 1) -> None:
+def write_cog(
+    source: Path, target: Path, *, overview_resampling: str = "average", with_overviews: bool = False, level: int = 1
+) -> None:
     """Write a raster file as Cloud Optimized GeoTIFF (ZSTD, 512-pixel tiles, overviews), whole or not at all.
 
     Parameters
@@ -86,6 +88,8 @@ def write_cog(source: Path, target: Path, *, overview_resampling: str = "average
         Replaced when the COG is complete.
     overview_resampling:
         "average" leaves missing pixels out of its means; "nearest" or "mode" for classes.
+    with_overviews:
+        The source has its overviews, which are taken over; otherwise they are made.
     level:
         Of ZSTD, 1 to 22.
     """
@@ -100,7 +104,7 @@ def write_cog(source: Path, target: Path, *, overview_resampling: str = "average
                 level=level,
                 predictor="YES",
                 blocksize=512,
-                overviews="IGNORE_EXISTING",
+                overviews="FORCE_USE_EXISTING" if with_overviews else "IGNORE_EXISTING",
                 overview_resampling=overview_resampling,
                 bigtiff="IF_SAFER",
             )
