@@ -41,6 +41,7 @@ def whittaker_smooth(
     envelope: float | None = None,
     envelope_rounds: int = 10,
     n_jobs: int = 1,
+    out: Floats | None = None,
 ) -> Floats:
     """Smooth series and fill their gaps.
 
@@ -64,6 +65,10 @@ def whittaker_smooth(
         How often the asymmetric weights are set anew, ≥ 1.
     n_jobs:
         Threads. The result is the same for any number.
+    out:
+        Where the result goes, of its shape and precision, in one piece and apart from `values` and `weights`; None: a new
+        array. Of many series in one call the pages of a new array cost as much as the arithmetic, those of one used
+        before nothing. Its content is void after an error.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def whittaker_smooth(
     Raises
     ------
     SeriesShapeError
-        `values` is not two-dimensional, has no more steps than `order`, or weights or smoothing do not fit it.
+        `values` is not two-dimensional, has no more steps than `order`, or weights, smoothing or `out` do not fit it.
     SeriesValueError
         An infinite value; a weight that is negative, NaN or infinite; smoothing not positive and finite; another order;
         an envelope outside 0.5 to 1; rounds or threads below 1.
@@ -82,7 +87,7 @@ def whittaker_smooth(
     checked_weights = _weights(weights, series)
     lambdas = checked_smoothing(smoothing, len(series))
     asymmetry, rounds = envelope_weights(envelope, envelope_rounds)
-    smoothed = np.empty_like(series)
+    smoothed = _result(out, series, checked_weights)
     bands, kernel = penalty(series.shape[1], order), kernel_order(order)
 
     def part(start: int, stop: int) -> int:
@@ -104,6 +109,7 @@ def whittaker_vcurve(
     envelope: float | None = None,
     envelope_rounds: int = 10,
     n_jobs: int = 1,
+    out: Floats | None = None,
 ) -> tuple[Floats, npt.NDArray[np.float64]]:
     """Smooth each series with the λ at the bottom of its V-curve.
 
@@ -115,7 +121,7 @@ def whittaker_vcurve(
     ----------
     smoothings:
         At least two λ > 0, increasing. Default: 17 from 0.1 to 1000, evenly in the logarithm.
-    values, weights, order, envelope, envelope_rounds, n_jobs:
+    values, weights, order, envelope, envelope_rounds, n_jobs, out:
         As in `whittaker_smooth`. With an envelope λ is chosen on the plain fit.
 
     Returns
@@ -145,7 +151,7 @@ def whittaker_vcurve(
             f"smoothings do not increase: {lambdas[at + 1]} follows {lambdas[at]}", remedy="Give them in rising order"
         )
     asymmetry, rounds = envelope_weights(envelope, envelope_rounds)
-    smoothed, chosen = np.empty_like(series), np.empty(len(series))
+    smoothed, chosen = _result(out, series, checked_weights), np.empty(len(series))
     bands, coefficients, kernel = penalty(series.shape[1], order), differences(order), kernel_order(order)
 
     def part(start: int, stop: int) -> int:
@@ -201,6 +207,20 @@ def _weights(weights: npt.NDArray[Any] | None, series: Floats) -> Floats:
             remedy="Give one weight per value or per step",
         )
     return np.ascontiguousarray(given, dtype=np.float32 if given.dtype == np.float32 else np.float64)
+
+
+def _result(out: Floats | None, series: Floats, weights: Floats) -> Floats:
+    """The array that takes the result."""
+    if out is None:
+        return np.empty_like(series)
+    if out.shape != series.shape or out.dtype != series.dtype or not out.flags.carray:
+        raise SeriesShapeError(
+            f"out of shape {out.shape}, {out.dtype}, does not take a result of shape {series.shape}, {series.dtype}",
+            remedy="Give a writable array of that shape and precision in one piece, or None",
+        )
+    if np.may_share_memory(out, series) or np.may_share_memory(out, weights):
+        raise SeriesShapeError("out overlaps the values or weights", remedy="Give an array of its own, or None")
+    return out
 
 
 def checked_smoothing(smoothing: float | npt.NDArray[Any], n_series: int) -> npt.NDArray[np.float64]:

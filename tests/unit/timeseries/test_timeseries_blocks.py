@@ -84,6 +84,23 @@ def test_place_in_a_block_and_threads_change_no_bit(n_series):
         assert chosen[k] == own[0]
 
 
+def test_the_result_goes_where_it_is_wanted():
+    y, w = gappy(9)
+    for kind in (np.float64, np.float32):
+        out = np.full(y.shape, 7, kind)
+        assert whittaker_smooth(y.astype(kind), w, 5.0, out=out) is out
+        assert np.array_equal(out, whittaker_smooth(y.astype(kind), w, 5.0), equal_nan=True)
+        smoothed, _ = whittaker_vcurve(y.astype(kind), w, out=out)
+        assert smoothed is out
+        assert np.array_equal(out, whittaker_vcurve(y.astype(kind), w)[0], equal_nan=True)
+    for wrong in (out, np.empty((75, 22)), np.empty((23, 75)).T, np.empty((75, 46))[:, ::2]):
+        with pytest.raises(SeriesShapeError, match="does not take a result"):
+            whittaker_smooth(y, w, out=wrong)
+    for overlap in (y, w):
+        with pytest.raises(SeriesShapeError, match="overlaps"):
+            whittaker_smooth(y, w, out=overlap)
+
+
 def test_a_value_of_weight_zero_leaves_no_trace():
     y, w = gappy(4)
     huge = np.where(w == 0, 1e200, y)
