@@ -8,7 +8,7 @@ from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
 from assets.layers import layer_reader
-from assets.materialisation import materialised, upstream
+from assets.materialisation import imagery_of, materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import table_metadata
 from resources.storage import StorageResource, StoredVersion
@@ -48,7 +48,18 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             labels = raster.read(1)
         polygons = segments.table("segments")
         layers = composites.table("layers")
-        table, dictionary = segment_features.segment_features(labels, layers, layer_reader(composites), polygons)
+        wanted = region.features.indices
+        left_out = segment_features.left_out_indices(layers, wanted)
+        for index, lacking in left_out.items():
+            context.log.warning("%s is left out: no collection has %s", index, " and ".join(lacking))
+        table, dictionary = segment_features.segment_features(
+            labels,
+            layers,
+            layer_reader(composites),
+            polygons,
+            indices=wanted,
+            harmonised=imagery_of(region).harmonise,
+        )
 
         with storage.store.draft("features", partition, stage="features") as draft:
             draft.write_table("features", table)
@@ -62,8 +73,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 draft,
                 region=region,
                 catalogue=catalogue,
-                parameters={"layers": layers.num_rows, "columns": len(columns)},
-                metadata={**table_metadata(table), "missing_share": missing, "columns": len(columns)},
+                parameters={"layers": layers.num_rows, "columns": len(columns), "indices": list(wanted)},
+                metadata={
+                    **table_metadata(table),
+                    "missing_share": missing,
+                    "columns": len(columns),
+                    "indices_left_out": {index: list(lacking) for index, lacking in left_out.items()},
+                },
                 checks=[
                     checks.holds(
                         "one_row_per_segment",

@@ -33,6 +33,7 @@ from agristat_platform.catalogue.partition import Partition
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.region_sections import (
     EstimationSettings,
+    FeatureSettings,
     RecordedSurvey,
     SegmentationSettings,
     SimulationSettings,
@@ -63,6 +64,7 @@ __all__ = [
     "CropNomenclature",
     "EstimationSettings",
     "ExecutionSection",
+    "FeatureSettings",
     "Grid",
     "ImagerySource",
     "Interval",

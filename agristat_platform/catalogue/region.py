@@ -15,6 +15,7 @@ from agristat_platform.catalogue.imagery_sections import ImagerySource, TimeSeri
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
 from agristat_platform.catalogue.region_sections import (
     EstimationSettings,
+    FeatureSettings,
     SegmentationSettings,
     SimulationSettings,
     SurveySettings,
@@ -88,6 +89,7 @@ class Region(Section):
     imagery: ImagerySource | None = None
     time_series: TimeSeriesSettings = TimeSeriesSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+    features: FeatureSettings = FeatureSettings()
     training: TrainingSettings | None = None
     survey: SurveySettings
     estimation: EstimationSettings = EstimationSettings()

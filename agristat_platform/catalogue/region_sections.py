@@ -1,4 +1,4 @@
-"""The sections of a region file: segmentation, training, survey, estimation, simulation.
+"""The sections of a region file: segmentation, features, training, survey, estimation, simulation.
 
 Imagery and time series are in `imagery_sections`, the region itself and what is computed from it in `region`.
 """
@@ -41,6 +41,20 @@ class SegmentationSettings(Section):
     max_distance: Annotated[Literal["auto"] | float, BeforeValidator(_number_or_auto)] = "auto"
     max_intervals: Annotated[int, Field(ge=1)] = 4
     seed: Seed = 1
+
+
+class FeatureSettings(Section):
+    """What segments are described by beside the bands themselves.
+
+    Parameters
+    ----------
+    indices:
+        Spectral indices of every interval; those that the requested bands do not allow are left out, and the features'
+        metadata say which. The default is a choice: each index adds four columns an interval, and in the simulated
+        region the full list taught the classifier nothing more.
+    """
+
+    indices: BandList = ("ndvi", "evi", "ndwi", "gcvi", "lswi")
 
 
 class TrainingSettings(Section):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from agristat_platform.catalogue import FeatureSettings
 from agristat_platform.features.dictionary import Feature, dictionary_table, feature_table
 from agristat_platform.features.errors import LayerTableError, SegmentMismatchError
 from agristat_platform.features.feature_plan import (
@@ -31,7 +32,7 @@ from agristat_platform.features.spectral_indices import spectral_index, unavaila
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
 
-DEFAULT_INDICES = ("ndvi", "evi", "ndwi", "gcvi", "lswi")
+DEFAULT_INDICES = FeatureSettings().indices
 _RADAR_STATISTICS = ("mean", "std")
 
 

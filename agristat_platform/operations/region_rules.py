@@ -1,4 +1,4 @@
-"""Names in a region file that only the science packages can judge: collections and bands.
+"""Names in a region file that only the science packages can judge: collections, bands and spectral indices.
 
 What belongs here: rules for `agristat region check` and `add` beyond the schema. The schema itself is in `catalogue`.
 """
@@ -12,8 +12,8 @@ from agristat_platform.catalogue import Region, did_you_mean
 def imagery_problems(region: Region) -> list[str]:
     """Names that no band table knows, a line each: field, value, allowed.
 
-    Collections without a band table, bands that a collection does not have, and segmentation layers that are neither a
-    requested band nor a spectral index.
+    Collections without a band table, bands that a collection does not have, segmentation layers that are neither a
+    requested band nor a spectral index, and features or series of an index that there is not.
     """
     problems = []
     for name, request in region.imagery.collections.items() if region.imagery else ():
@@ -31,7 +31,7 @@ def imagery_problems(region: Region) -> list[str]:
             if band not in bands
         ]
     # a mistyped band would be named twice
-    return problems or _segmentation_problems(region)
+    return problems or [*_segmentation_problems(region), *_index_problems(region)]
 
 
 def _segmentation_problems(region: Region) -> list[str]:
@@ -44,4 +44,18 @@ def _segmentation_problems(region: Region) -> list[str]:
         f'segmentation.layers: got "{layer}"; allowed: {", ".join(known)}{did_you_mean(layer, known)}'
         for layer in region.segmentation.layers
         if layer.casefold() not in allowed
+    ]
+
+
+def _index_problems(region: Region) -> list[str]:
+    named = {
+        "features.indices": region.features.indices,
+        "time_series.indices": region.time_series.indices,
+        "time_series.pixels": region.time_series.pixels,
+    }
+    return [
+        f'{field}: got "{name}"; allowed: {", ".join(features.INDICES)}{did_you_mean(name, list(features.INDICES))}'
+        for field, names in named.items()
+        for name in names
+        if name not in features.INDICES
     ]
