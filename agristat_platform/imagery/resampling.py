@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,13 @@ def coarse_grid(grid: Grid, at_least_m: float) -> Grid:
     )
 
 
+@lru_cache(maxsize=64)
+def way_between(source: str, target: str) -> pyproj.Transformer:
+    """Transformation of coordinates, x before y; kept, for to find one takes longer than to use it."""
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+@lru_cache(maxsize=256)
 def same_crs(grid: Grid, crs: str) -> bool:
     """Whether coordinates of a grid mean the same place in another CRS, however the two are written down.
 
@@ -88,7 +95,7 @@ def same_crs(grid: Grid, crs: str) -> bool:
         return True
     left, bottom, right, top = grid.bounds
     x, y = np.array([left, right, left, right]), np.array([bottom, bottom, top, top])
-    moved = pyproj.Transformer.from_crs(grid.crs, crs, always_xy=True).transform(x, y)
+    moved = way_between(grid.crs, crs).transform(x, y)
     shift = np.max(np.abs(np.array(moved) - np.array([x, y])))
     return bool(shift < 1e-3 * grid.transform.a)
 
@@ -103,7 +110,7 @@ def pixel_places(grid: Grid, rows: slice, cols: slice, crs: str) -> Places:
         x = grid.transform.c + grid.transform.a * (np.arange(cols.start, cols.stop) + 0.5)
         y = grid.transform.f + grid.transform.e * (np.arange(rows.start, rows.stop) + 0.5)
         return LatticePlaces(x, y)
-    transformer = pyproj.Transformer.from_crs(grid.crs, crs, always_xy=True)
+    transformer = way_between(grid.crs, crs)
     node_rows, node_cols = _nodes(rows), _nodes(cols)
     node_x, node_y = np.meshgrid(
         grid.transform.c + grid.transform.a * (node_cols + 0.5), grid.transform.f + grid.transform.e * (node_rows + 0.5)

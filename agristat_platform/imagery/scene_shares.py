@@ -6,19 +6,17 @@ Belongs here: counting, each mask read once. Which scenes are kept because of wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
 import pystac
 from numpy.typing import NDArray
 
-from agristat_platform.catalogue import Grid, MaskSettings
+from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import Collection
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.masks import CLEAR, CLOUD, DATA_MISSING, SATURATED, SHADOW, SNOW
 from agristat_platform.imagery.reading import SceneReader
-from agristat_platform.imagery.signing import SasTokens
 
 SHARES = {
     "clear_share": CLEAR,
@@ -72,13 +70,7 @@ class OverpassCount:
 
 
 def count_overpass(
-    overpass: Sequence[pystac.Item],
-    collection: Collection,
-    band: str,
-    grid: Grid,
-    aoi: NDArray[np.bool_],
-    masks: MaskSettings,
-    tokens: SasTokens | None = None,
+    reader: SceneReader, overpass: Sequence[pystac.Item], collection: Collection, band: str, aoi: NDArray[np.bool_]
 ) -> OverpassCount:
     """Count the sky of one overpass over the area, by scene and together.
 
@@ -87,37 +79,30 @@ def count_overpass(
 
     Parameters
     ----------
+    reader:
+        On the grid of `aoi`; its masks are those that are counted.
     overpass:
         Scenes of one pass, in the order in which a place is taken from them (`overpasses_of`).
     collection:
         Their table.
     band:
         Whose missing pixels say where data is, for collections without a mask.
-    grid:
-        On which is counted.
     aoi:
         True inside the area, shape of the grid.
-    masks:
-        Dilation of cloud and shadow.
-    tokens:
-        Access to Planetary Computer's files, shared between calls.
     """
     unreadable: dict[str, UnreadableSceneError] = {}
     while True:
-        with ExitStack() as stack:
-            whole = stack.enter_context(SceneReader(grid, masks=masks, tokens=tokens))
-            windows = []
-            for item in overpass:
-                if item.id in unreadable:
-                    continue
-                try:
-                    rows, cols = whole.extent(item, collection.band(collection.mask_band or band))
-                except UnreadableSceneError as error:
-                    unreadable[item.id] = error
-                    continue
-                reader = SceneReader(grid, cols=cols, masks=masks, tokens=tokens)
-                windows.append((item, rows, cols, stack.enter_context(reader)))
-            count = _counted(windows, collection, band, aoi, unreadable)
+        windows = []
+        for item in overpass:
+            if item.id in unreadable:
+                continue
+            try:
+                rows, cols = reader.extent(item, collection.band(collection.mask_band or band))
+            except UnreadableSceneError as error:
+                unreadable[item.id] = error
+                continue
+            windows.append((item, rows, cols, reader.widened(cols)))
+        count = _counted(windows, collection, band, aoi, unreadable)
         if count is not None:
             return count
 

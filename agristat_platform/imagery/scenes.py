@@ -19,23 +19,26 @@ from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 
 from agristat_platform.catalogue import Grid, ImagerySource, Season
+from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import requested_bands
 from agristat_platform.imagery.encoding import (
     acquisition_of,
+    annotation_hrefs,
     asset_of,
     band_encoding,
     collection_of,
     epsg_of,
     moment_of,
+    needs_calibration,
     processing_baseline,
     tile_of,
 )
 from agristat_platform.imagery.errors import AoiOutsideImageryError
 from agristat_platform.imagery.overpasses import Overpass, overpasses_of
+from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.resampling import coarse_grid
 from agristat_platform.imagery.scene_rules import reason_to_drop, require_some
 from agristat_platform.imagery.scene_shares import SHARES, OverpassCount, SkyCount, count_overpass, row_blocks
-from agristat_platform.imagery.signing import SasTokens
 from agristat_platform.imagery.versions import superseded_scenes
 
 __all__ = [
@@ -173,21 +176,21 @@ def assess_season(
     rows = [_row(item, season, None, superseded[item.id]) for item in items if item.id in superseded]
     seen = []
     done = len(rows)
-    tokens = SasTokens()
-    for overpass in overpasses_of([item for item in items if item.id not in superseded], grid):
-        for item in overpass:
-            _require_bands(item, bands)
-        table = collection_of(overpass[0])
-        count = count_overpass(overpass, table, bands[table.name][0], coarse, aoi, imagery.masks, tokens)
-        if count.unreadable and on_unreadable == "fail":
-            raise next(iter(count.unreadable.values()))
-        own = [_assessed(item, season, count, imagery) for item in overpass]
-        rows += own
-        seen.append(_overpass_row(overpass, season, count, sum(row["kept"] for row in own)))
-        for _ in overpass:
-            done += 1
-            if progress is not None:
-                progress("scenes", done, len(items))
+    with SceneReader(coarse, masks=imagery.masks) as reader:
+        for overpass in overpasses_of([item for item in items if item.id not in superseded], grid):
+            for item in overpass:
+                _require_bands(item, bands)
+            table = collection_of(overpass[0])
+            count = count_overpass(reader, overpass, table, bands[table.name][0], aoi)
+            if count.unreadable and on_unreadable == "fail":
+                raise next(iter(count.unreadable.values()))
+            own = [_assessed(item, season, count, imagery) for item in overpass]
+            rows += own
+            seen.append(_overpass_row(overpass, season, count, sum(row["kept"] for row in own)))
+            for _ in overpass:
+                done += 1
+                if progress is not None:
+                    progress("scenes", done, len(items))
     require_some([row for row in rows if row["in_season"]], imagery)
     rows.sort(key=lambda row: (row["collection"], row["datetime"], row["scene_id"]))
     seen.sort(key=lambda row: (row["collection"], row["date"], row["platform"] or "", row["orbit"] or ""))
@@ -275,6 +278,10 @@ def _require_bands(item: pystac.Item, bands: dict[str, tuple[str, ...]]) -> None
     """Every requested band has a file and a known encoding; found out before any pixel is read."""
     table = collection_of(item)
     for name in bands[table.name]:
-        band_encoding(item, table, table.band(name))
+        band = table.band(name)
+        if needs_calibration(item, table, band):
+            annotation_hrefs(item, table, band)
+        else:
+            band_encoding(item, table, band)
     if table.mask_band is not None:
         asset_of(item, table.band(table.mask_band))

@@ -82,9 +82,11 @@ def sky_calendar(
     axes.set_ylim(len(lanes) - 0.5 if lanes else 0.5, -0.5)
     axes.xaxis_date()
     axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set_xlabel("date (UTC); dashed: the season's first day and end" if season is not None else "date (UTC)")
+    axes.set_xlabel(
+        "date (UTC); clear share of the AOI part with data; dashed: the season" if season is not None else "date (UTC)"
+    )
     axes.set_ylabel("tile" if not left_out else f"tile ({left_out} more not drawn)")
-    figure.colorbar(shown, ax=axes, label="clear, % of the AOI part with data", pad=0.01)
+    figure.colorbar(shown, ax=axes, label="clear, %", pad=0.01)
     axes.set_title(f"{title} (simulated data)" if simulated else title, fontsize=11)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})

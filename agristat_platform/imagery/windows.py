@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
@@ -16,6 +15,7 @@ from rasterio.windows import Window
 from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.encoding import Encoding
 from agristat_platform.imagery.layers import Storage, stored
+from agristat_platform.imagery.resampling import way_between
 
 MARGIN = 8  # pixels around a transformed box, whose bent edges are followed at 21 points each
 
@@ -54,8 +54,7 @@ def grid_window(grid: Grid, crs: str, bounds: tuple[float, float, float, float])
     pyproj.exceptions.ProjError
         There is no way from that CRS to the grid's.
     """
-    transformer = pyproj.Transformer.from_crs(crs, grid.crs, always_xy=True)
-    left, bottom, right, top = transformer.transform_bounds(*bounds)
+    left, bottom, right, top = way_between(crs, grid.crs).transform_bounds(*bounds)
     if not all(map(math.isfinite, (left, bottom, right, top))):
         return slice(0, grid.height), slice(0, grid.width)
     (col0, row0), (col1, row1) = ~grid.transform * (left, top), ~grid.transform * (right, bottom)
