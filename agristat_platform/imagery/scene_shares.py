@@ -12,7 +12,6 @@ import numpy as np
 import pystac
 from numpy.typing import NDArray
 
-from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import Collection
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.masks import CLEAR, CLOUD, DATA_MISSING, SATURATED, SHADOW, SNOW

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 
 from agristat_platform.catalogue import Grid, ImagerySource, Season
-from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import requested_bands
 from agristat_platform.imagery.encoding import (
     acquisition_of,
