@@ -29,10 +29,6 @@ class UncalibratedRadarError(ImageryError):
     """Radar amplitudes as digital numbers, from which no backscatter follows without calibration."""
 
 
-class InvalidAnnotationError(ImageryError):
-    """A Sentinel-1 annotation file that is missing, broken or of another product than the image it came with."""
-
-
 class TerrainWarning(UserWarning):
     """Relief over which a scene without terrain correction is displaced by more than some pixels."""
 
@@ -49,12 +45,36 @@ class PartialAnswerError(ImageryError):
     """Fewer, more or other items than the catalogue says it has: never taken for the whole list."""
 
 
+class MissingKeysError(ImageryError):
+    """Files of a store that asks for keys, without keys to it in the environment."""
+
+
+class ArchiveFullError(ImageryError):
+    """No room left on the disk that windows of scenes are copied to."""
+
+
+class Sen2CorMissingError(ImageryError):
+    """Level-1C input without Sen2Cor to correct it."""
+
+
+class Sen2CorFailedError(ImageryError):
+    """Sen2Cor stopped with an error, took too long, or left no Level-2A product."""
+
+
+class InvalidProductError(ImageryError):
+    """A SAFE folder that is not the product it should be: wrong level, or files and metadata missing."""
+
+
 class ItemWithoutDatetimeError(ImageryError):
     """A STAC item that tells neither a moment nor an interval of acquisition."""
 
 
 class UnreadableSceneError(ImageryError):
     """A scene's file that is missing, truncated or no raster."""
+
+
+class InvalidAnnotationError(UnreadableSceneError):
+    """A Sentinel-1 annotation file that is missing, broken or of another product than the image it came with."""
 
 
 class AoiOutsideImageryError(ImageryError):

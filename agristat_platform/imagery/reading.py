@@ -23,6 +23,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from agristat_platform.catalogue import Grid, MaskSettings
+from agristat_platform.imagery.access import REMOTE_OPTIONS, FileAccess, StoreEnvironment
 from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of
 from agristat_platform.imagery.errors import UnreadableSceneError
@@ -37,7 +38,6 @@ from agristat_platform.imagery.resampling import (
     source_window,
 )
 from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
-from agristat_platform.imagery.signing import SasTokens
 from agristat_platform.imagery.sky_reading import read_sky, require_same_pixels, saturation_band
 from agristat_platform.imagery.windows import conversion_table, grid_window, physical, read_window
 
@@ -71,8 +71,8 @@ class SceneReader:
         Dilation of cloud and shadow in `sky`.
     harmonise:
         Landsat's reflectance comes back adjusted to Sentinel-2's band passes.
-    tokens:
-        Access to files in Planetary Computer's storage; None: its public service.
+    access:
+        How files are let be read where they lie; None: with the keys of the process's environment.
     """
 
     def __init__(
@@ -82,21 +82,20 @@ class SceneReader:
         cols: slice | None = None,
         masks: MaskSettings | None = None,
         harmonise: bool = True,
-        tokens: SasTokens | None = None,
+        access: FileAccess | None = None,
     ) -> None:
         self.grid = grid
         self.cols = cols or slice(0, grid.width)
         self.width = self.cols.stop - self.cols.start
         self._masks = masks or MaskSettings()
         self._harmonise = harmonise
-        self._tokens = tokens or SasTokens()
+        self._access = access or FileAccess()
+        self._stores = StoreEnvironment(self._access)
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._lattices: dict[str, tuple[int, int] | None] = {}
         self._wider: dict[tuple[int, int], SceneReader] = {}
-        self._environment = rasterio.Env(
-            GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3, GDAL_CACHEMAX=BLOCK_CACHE_MIB
-        )
+        self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=BLOCK_CACHE_MIB)
 
     def __enter__(self) -> SceneReader:
         self._environment.__enter__()
@@ -107,14 +106,16 @@ class SceneReader:
     ) -> None:
         while self._open:
             self._open.popitem()[1].close()
+        self._stores.close()
         self._environment.__exit__(kind, error, trace)
 
     def widened(self, cols: slice) -> SceneReader:
         """A reader of other columns that shares this one's open files; it lives as long as this one."""
         key = (cols.start, cols.stop)
         if key not in self._wider:
-            wider = SceneReader(self.grid, cols=cols, masks=self._masks, harmonise=self._harmonise, tokens=self._tokens)
+            wider = SceneReader(self.grid, cols=cols, masks=self._masks, harmonise=self._harmonise, access=self._access)
             wider._open, wider._lattices = self._open, self._lattices
+            wider._stores = self._stores
             self._wider[key] = wider
         return self._wider[key]
 
@@ -312,7 +313,7 @@ class SceneReader:
         return max(1, math.floor(self.grid.transform.a / abs(dataset.transform.a) + 0.25))
 
     def _dataset(self, href: str) -> DatasetReader:
-        href = self._tokens.signed(href)
+        href = self._stores.address(href)
         if href in self._open:
             self._open.move_to_end(href)
             return self._open[href]
@@ -322,7 +323,7 @@ class SceneReader:
         return self._open[href]
 
     def _forget(self, href: str) -> None:
-        href = self._tokens.signed(href)
+        href = self._stores.address(href)
         if href in self._open:
             self._open.pop(href).close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import shapely.geometry
 from affine import Affine
 
 from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, reproject
+from tests.unit.imagery.file_server import FileServer
 
 GRID = Grid("EPSG:32630", Affine(10, 0, 249_600, 0, -10, 4_610_400), 60, 48)
 
@@ -138,3 +139,10 @@ def _write_raster() -> Callable[..., Path]:
 def _request_bands() -> Callable[..., ImagerySource]:
     """Makes the imagery section of a region from bands per collection (underscores for hyphens)."""
     return request_bands
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[FileServer]:
+    """Serves a folder over HTTP with ranges, and over S3 with checked signatures once keys are set."""
+    with FileServer(tmp_path / "served") as server:
+        yield server
