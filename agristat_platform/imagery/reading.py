@@ -25,7 +25,7 @@ from rasterio.windows import Window
 from agristat_platform.catalogue import Grid, MaskSettings
 from agristat_platform.imagery.access import REMOTE_OPTIONS, FileAccess, StoreEnvironment
 from agristat_platform.imagery.collections import Band, Collection
-from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of
+from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of, needs_calibration
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.harmonisation import adjustment
 from agristat_platform.imagery.layers import BLOCK_CACHE_MIB, STORAGE, Storage, stored
@@ -38,11 +38,13 @@ from agristat_platform.imagery.resampling import (
     source_window,
 )
 from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
+from agristat_platform.imagery.sentinel1_grd import GrdScene, read_annotation
 from agristat_platform.imagery.sky_reading import read_sky, require_same_pixels, saturation_band
 from agristat_platform.imagery.windows import conversion_table, grid_window, physical, read_window
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
+MOST_CALIBRATIONS = 64
 LATTICE_TOLERANCE = 1e-7  # of a pixel: a tenth of what sampling takes for the same lattice, which copies too
 SIXTEEN_BITS = ("uint16", "int16")
 
@@ -95,6 +97,7 @@ class SceneReader:
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._lattices: dict[str, tuple[int, int] | None] = {}
         self._wider: dict[tuple[int, int], SceneReader] = {}
+        self._calibrations: OrderedDict[tuple[str, str], GrdScene] = OrderedDict()
         self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=BLOCK_CACHE_MIB)
 
     def __enter__(self) -> SceneReader:
@@ -114,7 +117,7 @@ class SceneReader:
         key = (cols.start, cols.stop)
         if key not in self._wider:
             wider = SceneReader(self.grid, cols=cols, masks=self._masks, harmonise=self._harmonise, access=self._access)
-            wider._open, wider._lattices = self._open, self._lattices
+            wider._open, wider._lattices, wider._calibrations = self._open, self._lattices, self._calibrations
             wider._stores = self._stores
             self._wider[key] = wider
         return self._wider[key]
@@ -129,6 +132,8 @@ class SceneReader:
         ------
         UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError
         """
+        if needs_calibration(item, collection, band):
+            return self._calibrated(item, band, rows)
         encoding = self._encoding(item, collection, band)
         found = self._window(item, band, rows, encoding.nodata)
         if found is None:
@@ -165,24 +170,55 @@ class SceneReader:
         As `values`.
         """
         storage = STORAGE[band.kind]
-        encoding = self._encoding(item, collection, band)
-        href = href_of(item, band)
-        try:
-            dataset = self._dataset(href)
-            if dataset.dtypes[0] in SIXTEEN_BITS and storage.dtype in SIXTEEN_BITS:
-                place = self._place_on_lattice(href, dataset)
-                if place is not None:
-                    return self._copy_numbers(dataset, place, rows, encoding, storage, marks, out)
-                if self._decimation(dataset) == 1 and self._is_lattice(dataset):
-                    return self._interpolate_numbers(dataset, rows, encoding, storage, marks, out)
-        except RasterioError as error:
-            self._forget(href)
-            raise unreadable(item, band, href, error) from error
+        if storage.dtype in SIXTEEN_BITS and self._merge_numbers(item, collection, band, rows, marks, out):
+            return
         values = stored(self.values(item, collection, band, rows), storage)
         wanted = (marks.planes[marks.plane] & np.uint8(1 << marks.bit)) != 0
         there = np.isfinite(values) if storage.dtype == "float32" else values != storage.nodata
         np.copyto(out, values, where=wanted & there)
-        return None
+
+    def _merge_numbers(
+        self, item: pystac.Item, collection: Collection, band: Band, rows: slice, marks: Marks, out: NDArray[Any]
+    ) -> bool:
+        """`merge_pixels` for what needs no floating point; False where it does, and then nothing is written."""
+        storage = STORAGE[band.kind]
+        encoding = self._encoding(item, collection, band)
+        href = href_of(item, band)
+        try:
+            dataset = self._dataset(href)
+            if dataset.dtypes[0] not in SIXTEEN_BITS:
+                return False
+            place = self._place_on_lattice(href, dataset)
+            if place is not None:
+                self._copy_numbers(dataset, place, rows, encoding, storage, marks, out)
+                return True
+            if self._decimation(dataset) == 1 and self._is_lattice(dataset):
+                self._interpolate_numbers(dataset, rows, encoding, storage, marks, out)
+                return True
+        except RasterioError as error:
+            self._forget(href)
+            raise unreadable(item, band, href, error) from error
+        return False
+
+    def _calibrated(self, item: pystac.Item, band: Band, rows: slice) -> NDArray[np.float32]:
+        """Backscatter of digital numbers; a scene's annotation is read once and kept."""
+        key = (item.id, band.name)
+        if key not in self._calibrations:
+            while len(self._calibrations) >= MOST_CALIBRATIONS:
+                self._calibrations.popitem(last=False)
+            self._calibrations[key] = GrdScene(
+                item,
+                band.name,
+                open_raster=self._dataset,
+                open_text=lambda href: read_annotation(self._access.signed(href)),
+            )
+        self._calibrations.move_to_end(key)
+        href = href_of(item, band)
+        try:
+            return self._calibrations[key].read(self.grid, rows, self.cols)
+        except RasterioError as error:
+            self._forget(href)
+            raise unreadable(item, band, href, error) from error
 
     def _copy_numbers(
         self,
@@ -286,7 +322,9 @@ class SceneReader:
         href = href_of(item, band)
         try:
             dataset = self._dataset(href)
-            return grid_window(self.grid, _crs_of(dataset, item, band, href), tuple(dataset.bounds))
+            if dataset.crs is None:  # on the ground by other means than a CRS, or nowhere: reading finds out
+                return slice(0, self.grid.height), slice(0, self.grid.width)
+            return grid_window(self.grid, str(dataset.crs.to_wkt()), tuple(dataset.bounds))
         except (RasterioError, ProjError) as error:
             self._forget(href)
             raise unreadable(item, band, href, error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,17 @@ import pystac
 import pytest
 from affine import Affine
 
-from agristat_platform.catalogue import Grid
-from agristat_platform.imagery import COLLECTIONS, InvalidAnnotationError, TerrainWarning, UncalibratedRadarError
+from agristat_platform.catalogue import Grid, season_intervals
+from agristat_platform.imagery import (
+    COLLECTIONS,
+    InvalidAnnotationError,
+    TerrainWarning,
+    UncalibratedRadarError,
+    UnreadableSceneError,
+    assess_scenes,
+    build_composites,
+    read_layer,
+)
 from agristat_platform.imagery.encoding import annotation_hrefs, needs_calibration
 from agristat_platform.imagery.sentinel1_grd import LEAST_POWER, GrdScene, read_annotation
 
@@ -170,6 +180,32 @@ class TestRead:
         scene = GrdScene(product(np.ones((LINES, PIXELS - 1), np.uint16)), "VV")
         with pytest.raises(InvalidAnnotationError, match=r"shape \(220, 259\), its annotation says \(220, 260\)"):
             scene.read(*whole(grid))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_scenes_and_composites_take_raw_grd(product, grid, aoi, request_bands, tmp_path):
+    imagery = request_bands(sentinel_1_grd=["VV"])
+    scenes = assess_scenes([product()], grid, aoi, imagery)
+    assert scenes["kept"].to_pylist() == [True]
+    assert scenes["aoi_cover"].to_pylist() == [1.0]
+    months = season_intervals(date(2023, 11, 1), date(2023, 12, 1), "month")
+    composite = build_composites(scenes, grid, months, imagery, tmp_path / "composites", aoi_projected=aoi)
+    row = composite.layers.to_pylist()[0]
+    values = read_layer(composite.files[0].parent / row["file"], row)
+    item = pystac.Item.from_dict(json.loads(scenes["item"][0].as_py()))
+    np.testing.assert_array_equal(values, GrdScene(item, "VV").read(*whole(grid)))
+    np.testing.assert_allclose(values, truth_on(grid), rtol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_scene_without_its_calibration_can_be_dropped(product, grid, aoi, request_bands, tmp_path):
+    item = product()
+    (tmp_path / "calibration.xml").write_text("<html>busy</html>")
+    with pytest.raises(UnreadableSceneError, match="root is html"):
+        assess_scenes([item], grid, aoi, request_bands(sentinel_1_grd=["VV"]))
+    del item.assets["schema-calibration-vv"]
+    with pytest.raises(UncalibratedRadarError, match="lacks schema-calibration-vv"):
+        assess_scenes([item], grid, aoi, request_bands(sentinel_1_grd=["VV"]))
 
 
 def test_files_that_are_not_there_are_named(product, tmp_path, monkeypatch):
