@@ -16,6 +16,7 @@ from assets import (
     scenes,
     segments,
     survey_samples,
+    time_series,
     training_labels,
 )
 from assets.partitions import homologous_season, region_seasons
@@ -28,6 +29,7 @@ def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
         scenes.build(seasons),
         composites.build(seasons),
         segments.build(seasons),
+        time_series.build(seasons),
         features.build(seasons),
         training_labels.build(seasons),
         crop_models.build(seasons, previous),

@@ -54,6 +54,9 @@ FAMILIES: Mapping[str, Family] = {
         ("segmentation", "features", "imagery", "geometry"),
         "imagery",
     ),
+    "time_series": Family(
+        "features", frozenset({"parquet", "cog"}), EARTH_OBSERVATION, ("features", "timeseries", "imagery"), "imagery"
+    ),
     "features": Family(
         "features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features", "imagery"), "imagery"
     ),

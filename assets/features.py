@@ -22,7 +22,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
     @asset_family(
         "features",
         seasons,
-        ins={"segments": upstream("imagery"), "composites": upstream("imagery")},
+        ins={
+            "segments": upstream("imagery"),
+            "composites": upstream("imagery"),
+            "time_series": upstream("imagery"),
+        },
         checks=[
             check("features", "one_row_per_segment", "Every segment has one row and no other has", blocking=True),
             check("features", "missing_values", f"At most {MISSING_SHARE:.0%} of the values are missing"),
@@ -38,6 +42,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         segments: StoredVersion,
         composites: StoredVersion,
+        time_series: StoredVersion,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
@@ -59,6 +64,12 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             polygons,
             indices=wanted,
             harmonised=imagery_of(region).harmonise,
+        )
+        table, dictionary = segment_features.with_series_features(
+            table,
+            dictionary,
+            time_series.table("series", columns=["segment_id", "index", *segment_features.OBSERVED_COLUMNS]),
+            time_series.table("phenology"),
         )
 
         with storage.store.draft("features", partition, stage="features") as draft:

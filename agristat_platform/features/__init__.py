@@ -14,7 +14,12 @@ from agristat_platform.features.errors import (
     UnknownIndexError,
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
-from agristat_platform.features.overpass_reading import SeriesOverpass, read_overpasses, series_overpasses
+from agristat_platform.features.overpass_reading import (
+    SeriesOverpass,
+    files_of_overpasses,
+    read_overpasses,
+    series_overpasses,
+)
 from agristat_platform.features.pixel_series import PixelScratch, index_scale, write_pixel_series
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
@@ -30,6 +35,8 @@ from agristat_platform.features.segment_series import (
     write_series,
 )
 from agristat_platform.features.segment_statistics import MOMENT_STATISTICS, SegmentPixels, segment_statistics
+from agristat_platform.features.series_features import OBSERVED_COLUMNS, with_series_features
+from agristat_platform.features.series_figure import series_png
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
 from agristat_platform.features.spectral_indices import (
     INDICES,
@@ -55,6 +62,7 @@ __all__ = [
     "INDICES",
     "MOMENT_STATISTICS",
     "NODATA",
+    "OBSERVED_COLUMNS",
     "TASSELLED_CAP_BANDS",
     "TASSELLED_CAP_COEFFICIENTS",
     "TASSELLED_CAP_COMPONENTS",
@@ -78,6 +86,7 @@ __all__ = [
     "UnknownIndexError",
     "cire",
     "evi",
+    "files_of_overpasses",
     "gcvi",
     "index_bands",
     "index_scale",
@@ -104,6 +113,7 @@ __all__ = [
     "segment_features",
     "segment_statistics",
     "series_overpasses",
+    "series_png",
     "series_schema",
     "spectral_index",
     "spectral_indices",
@@ -111,6 +121,7 @@ __all__ = [
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",
+    "with_series_features",
     "write_pixel_series",
     "write_series",
 ]

@@ -22,8 +22,10 @@ from agristat_platform.imagery import (
     DATA_MISSING,
     STORAGE,
     Overpass,
+    SceneFile,
     SceneReader,
     collection_table,
+    href_of,
     kept_items,
     merged_pixels,
     observation_day,
@@ -102,6 +104,17 @@ def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: dat
         if first <= day <= last:
             found.append(SeriesOverpass(day, sources[collection_table(tiles[0].collection_id or "").name], tiles))
     return sorted(found, key=lambda overpass: (overpass.day, overpass.source.collection.name, overpass.tiles[0].id))
+
+
+def files_of_overpasses(overpasses: Sequence[SeriesOverpass]) -> list[SceneFile]:
+    """The files that `read_overpasses` reads, so that a manifest can name every one of them; addresses unsigned."""
+    found = []
+    for overpass in overpasses:
+        table = overpass.source.collection
+        masks = () if table.mask_band is None else (table.band(table.mask_band),)
+        for item in overpass.tiles:
+            found += [SceneFile(item.id, band.name, href_of(item, band)) for band in (*overpass.source.bands, *masks)]
+    return found
 
 
 def read_overpasses(

@@ -93,10 +93,10 @@ class SeriesExample:
 class SeriesSummary:
     """What was written: how many series have too few dates, a long gap, or implausible samples, by index; and examples."""
 
-    segments: int = 0
-    flagged: dict[str, int] = field(default_factory=dict)
-    with_long_gap: dict[str, int] = field(default_factory=dict)
-    implausible: dict[str, int] = field(default_factory=dict)
+    segments: int
+    flagged: dict[str, int]
+    with_long_gap: dict[str, int]
+    implausible: dict[str, int]
     examples: list[SeriesExample] = field(default_factory=list)
 
     @property
@@ -134,7 +134,8 @@ def write_series(
         Files to write: `series_schema(settings.samples)`, and `timeseries.PHENOLOGY_SCHEMA` for the indices of `GREENNESS`.
     """
     schema = series_schema(settings.samples)
-    summary = SeriesSummary(len(segment_ids), *(dict.fromkeys(indices, 0) for _ in range(3)))
+    none = dict.fromkeys(indices, 0)
+    summary = SeriesSummary(len(segment_ids), none, dict(none), dict(none))
     with (
         pq.ParquetWriter(series_target, schema, compression="zstd") as series_file,
         pq.ParquetWriter(phenology_target, PHENOLOGY_SCHEMA, compression="zstd") as phenology_file,

@@ -24,8 +24,10 @@ from resources.wiring import open_warehouse
 VALLEY, FIRST, SECOND = "demo-valley", "2023-10", "2024-10"
 EVERY = list(itertools.product(FAMILIES, (FIRST, SECOND)))
 PICTURED = {
+    "scenes": "sky",
     "composites": "quicklook",
     "segments": "quicklook",
+    "time_series": "series",
     "crop_maps": "quicklook",
     "crop_models": "confusion",
 }
@@ -33,7 +35,8 @@ NEEDED = {
     "scenes": set(),
     "composites": {"scenes"},
     "segments": {"composites"},
-    "features": {"segments", "composites"},
+    "time_series": {"scenes", "segments"},
+    "features": {"segments", "composites", "time_series"},
     "training_labels": set(),
     "crop_models": {"training_labels", "segments", "features"},
     "crop_maps": {"crop_models", "segments", "features"},
