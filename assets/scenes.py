@@ -161,7 +161,7 @@ def _overpass_line(row: dict[str, Any]) -> dict[str, Any]:
         "date": row["date"].isoformat() + ("" if row["in_season"] else " (around the season)"),
         "collection": row["collection"],
         "platform": row["platform"],
-        "tiles": " ".join(tiles) if len(tiles) <= MOST_TILES_NAMED else f"{len(tiles)} tiles",
+        "tiles": " ".join(tiles) or None if len(tiles) <= MOST_TILES_NAMED else f"{len(tiles)} tiles",
         **shares,
         "kept": f"{row['kept_scenes']} of {row['scenes']}",
     }

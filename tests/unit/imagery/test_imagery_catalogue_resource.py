@@ -9,7 +9,7 @@ import shapely
 from agristat_platform.catalogue import CollectionRequest, ImagerySource, Region, load_settings
 from agristat_platform.imagery import write_items
 from resources.embedded_catalogue import EmbeddedCatalogue, EmbeddedCatalogueError
-from resources.imagery_catalogue import EMBEDDED, ImageryCatalogue, NoImageryError
+from resources.imagery_catalogue import EMBEDDED, ImageryCatalogue, NoImageryError, searched_dates
 
 
 def region(imagery):
@@ -66,3 +66,20 @@ def test_from_settings():
     endpoints = ImageryCatalogue.from_settings(load_settings(Path(__file__).parents[3] / "config", env={})).endpoints
     assert endpoints["embedded"] == EMBEDDED
     assert endpoints["earth-search"].startswith("https://")
+
+
+def test_scenes_are_looked_for_around_the_season_too(tmp_path, resource, make_item):
+    """30 days before 1 November and after 30 November, both ends as the season's own are taken."""
+    moments = {"early": "2023-10-01T23:59:59Z", "before": "2023-10-02T00:00:00Z", "in": "2023-11-15T11:00:00Z",
+               "after": "2023-12-30T23:00:00Z", "late": "2023-12-31T00:00:00Z"}  # fmt: skip
+    items = [make_item(name, "sentinel-1-rtc", {"VV": Path("/a")}, when=when) for name, when in moments.items()]
+    write_items(items, tmp_path / "a" / "valley" / "items")
+    place = region(requested(sentinel_1_rtc=None))
+    assert searched_dates(place, "2023-10") == (date(2023, 10, 2), date(2023, 12, 31))
+    assert [item.id for item in resource.search(place, "2023-10")] == ["before", "in", "after"]
+
+
+def test_ready_composites_are_looked_for_in_the_season_alone():
+    bands = {"cbers-4-awfi-16d": CollectionRequest(bands=("ndvi",))}
+    place = region(ImagerySource(catalogue="embedded", collections=bands, interval="item"))
+    assert searched_dates(place, "2023-10") == (date(2023, 11, 1), date(2023, 12, 1))
