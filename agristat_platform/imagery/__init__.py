@@ -6,7 +6,7 @@ from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, TileUnit, plan_composites
 from agristat_platform.imagery.composite_tiles import UnitResult, compose_unit, finished_unit
 from agristat_platform.imagery.composites import CompositeSet, build_composites
-from agristat_platform.imagery.encoding import band_encoding, processing_baseline
+from agristat_platform.imagery.encoding import band_encoding, href_of, processing_baseline
 from agristat_platform.imagery.errors import (
     AoiOutsideImageryError,
     ArchiveFullError,
@@ -125,6 +125,7 @@ __all__ = [
     "dilate_sky",
     "files_of_kept_scenes",
     "finished_unit",
+    "href_of",
     "kept_items",
     "merged_pixels",
     "observation_day",
