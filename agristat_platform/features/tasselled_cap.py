@@ -4,11 +4,11 @@ Belongs here: the coefficients with their sources, and the sums. Reflectance is 
 of `TASSELLED_CAP_BANDS`; what all indices share (float32 out, NaN, ReflectanceScaleError) is said in `vegetation_indices`.
 
 Landsat has coefficients made for surface reflectance (Zhai et al. 2022), preferred here to those of Baig et al. 2014,
-which are made for reflectance at the top of the atmosphere: Level-2 products hold surface reflectance. For Sentinel-2 the
-six-band coefficients of Shi and Xu 2019 are used, of top-of-atmosphere reflectance too, since a set for surface
-reflectance in wide use is lacking. On surface reflectance its components carry an offset of haze that is missing, the
-same for all dates; values of the two sensors should not be put into one series. Nedkov 2017 needs all 13 bands,
-including B10, which no Level-2A product has.
+which are made for reflectance at the top of the atmosphere: Level-2 products hold surface reflectance. Sentinel-2 has no
+set for surface reflectance in wide use; the six-band one of Shi and Xu 2019 was made at the top of the atmosphere, so its
+components of surface reflectance are shifted by the haze that correction removed, and can be compared with each other but
+not with values in the paper. (Nedkov 2017 needs all 13 bands, also B10, which no Level-2A product has.) The two sets do
+not give one series: Landsat that was adjusted to Sentinel-2's band passes takes Sentinel-2's.
 """
 
 from __future__ import annotations
