@@ -98,7 +98,7 @@ def _band(plan: CompositePlan, number: int, layer: PlannedLayer, storage: Storag
         "statistic": layer.statistic,
         "interval_start": start.isoformat(),
         "interval_end": end.isoformat(),
-        "unit": STORAGE[layer.band.kind].unit,
+        "unit": _unit(layer),
     }
     return [
         f'<VRTRasterBand dataType="{GDAL_TYPES[storage.dtype]}" band="{number}">',
@@ -107,6 +107,11 @@ def _band(plan: CompositePlan, number: int, layer: PlannedLayer, storage: Storag
         f"<Scale>{scale!r}</Scale>",
         "<Metadata>" + "".join(f'<MDI key="{key}">{escape(text)}</MDI>' for key, text in tags.items()) + "</Metadata>",
     ]
+
+
+def _unit(layer: PlannedLayer) -> str:
+    """Unit as stored; radar's is that of its band, which says so where it is not terrain-corrected."""
+    return layer.band.unit if layer.band.kind == "radar" else STORAGE[layer.band.kind].unit
 
 
 def _source(unit: TileUnit, path: Path, band: int) -> str:
@@ -152,7 +157,7 @@ def _layer_row(plan: CompositePlan, index: int, layer: PlannedLayer, parts: Part
         "scale": storage.scale,
         "offset": 0.0,
         "nodata": storage.nodata,
-        "unit": storage.unit,
+        "unit": _unit(layer),
         "valid_share": valid / pixels,
         "observations_mean": observations / pixels,
     }

@@ -100,7 +100,7 @@ def _clearest(rows: Sequence[Mapping[str, Any]], bands: set[str]) -> int:
 
 def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
     values = read_layers(folder / row["file"], [row], most_pixels=LONGEST_SIDE)[0]
-    if row["unit"] == "linear power":
+    if row["unit"].startswith("linear power"):
         values = (10 * np.log10(np.maximum(values, 1e-6))).astype(np.float32)
     return values
 

@@ -210,7 +210,7 @@ class SceneReader:
                 item,
                 band.name,
                 open_raster=self._dataset,
-                open_text=lambda href: read_annotation(self._access.signed(href)),
+                open_text=lambda href: read_annotation(href, self._access),
             )
         self._calibrations.move_to_end(key)
         href = href_of(item, band)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -30,6 +31,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from agristat_platform.catalogue import Grid
+from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import collection_table
 from agristat_platform.imagery.encoding import annotation_hrefs, href_of
 from agristat_platform.imagery.errors import InvalidAnnotationError, TerrainWarning
@@ -192,20 +194,29 @@ def pieces(side: slice) -> Iterator[slice]:
         start = stop
 
 
-def read_annotation(href: str) -> bytes:
-    """Bytes of an annotation file on disk, behind http(s), or in any store that fsspec reaches.
+def read_annotation(href: str, access: FileAccess | None = None) -> bytes:
+    """Bytes of an annotation file on disk, behind http(s), in S3 or in any other store that fsspec reaches.
+
+    Parameters
+    ----------
+    href:
+        Path or address, unsigned.
+    access:
+        How files are let be read where they lie; None: with the keys of the process's environment.
 
     Raises
     ------
     InvalidAnnotationError
         It is not there, does not answer after five retries, or is larger than LARGEST_ANNOTATION.
     """
+    access = access or FileAccess()
     try:
         if href.startswith(("http://", "https://")):
+            address = access.signed(href)
             retry = Retry(total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), retry_after_max=60)
             with requests.Session() as session:
                 session.mount(href.split("?", 1)[0], HTTPAdapter(max_retries=retry))
-                with session.get(href, timeout=(10, 60), stream=True) as answer:
+                with session.get(address, timeout=(10, 60), stream=True) as answer:
                     answer.raise_for_status()
                     content = b""
                     for chunk in answer.iter_content(1 << 20):
@@ -213,7 +224,7 @@ def read_annotation(href: str) -> bytes:
                         if len(content) > LARGEST_ANNOTATION:
                             break
         elif "://" in href:
-            with fsspec.open(href, "rb") as file:
+            with fsspec.open(href, "rb", **store_settings(href, access)) as file:
                 content = file.read(LARGEST_ANNOTATION + 1)
         else:
             with Path(href).open("rb") as file:
@@ -231,3 +242,25 @@ def read_annotation(href: str) -> bytes:
             remedy="This is no annotation file; check the item's assets",
         )
     return content
+
+
+def store_settings(href: str, access: FileAccess) -> dict[str, Any]:
+    """What fsspec must know to open a file in S3, from what GDAL would be told; nothing for other stores.
+
+    Raises
+    ------
+    MissingKeysError
+        The store asks for keys that are not in the environment.
+    """
+    if not href.startswith("s3://"):
+        return {}
+    options = access.open_options(href)[1]
+    settings: dict[str, Any] = {"anon": options.get("AWS_NO_SIGN_REQUEST") == "YES"}
+    if "AWS_ACCESS_KEY_ID" in options:
+        settings |= {"key": options["AWS_ACCESS_KEY_ID"], "secret": options["AWS_SECRET_ACCESS_KEY"]}
+    if "AWS_S3_ENDPOINT" in options:
+        scheme = "https" if options["AWS_HTTPS"] == "YES" else "http"
+        settings["endpoint_url"] = f"{scheme}://{options['AWS_S3_ENDPOINT']}"
+    if options.get("AWS_REQUEST_PAYER") == "requester":
+        settings["requester_pays"] = True
+    return settings

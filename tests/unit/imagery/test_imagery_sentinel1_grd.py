@@ -19,6 +19,7 @@ from agristat_platform.catalogue import Grid, season_intervals
 from agristat_platform.imagery import (
     COLLECTIONS,
     InvalidAnnotationError,
+    NoScenesLeftError,
     TerrainWarning,
     UncalibratedRadarError,
     UnreadableSceneError,
@@ -26,8 +27,10 @@ from agristat_platform.imagery import (
     build_composites,
     read_layer,
 )
+from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.encoding import annotation_hrefs, needs_calibration
-from agristat_platform.imagery.sentinel1_grd import LEAST_POWER, GrdScene, read_annotation
+from agristat_platform.imagery.errors import MissingKeysError
+from agristat_platform.imagery.sentinel1_grd import LEAST_POWER, GrdScene, read_annotation, store_settings
 
 LINES, PIXELS = 220, 260
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -191,6 +194,7 @@ def test_scenes_and_composites_take_raw_grd(product, grid, aoi, request_bands, t
     months = season_intervals(date(2023, 11, 1), date(2023, 12, 1), "month")
     composite = build_composites(scenes, grid, months, imagery, tmp_path / "composites", aoi_projected=aoi)
     row = composite.layers.to_pylist()[0]
+    assert row["unit"] == "linear power, not terrain-corrected"
     values = read_layer(composite.files[0].parent / row["file"], row)
     item = pystac.Item.from_dict(json.loads(scenes["item"][0].as_py()))
     np.testing.assert_array_equal(values, GrdScene(item, "VV").read(*whole(grid)))
@@ -203,6 +207,8 @@ def test_a_scene_without_its_calibration_can_be_dropped(product, grid, aoi, requ
     (tmp_path / "calibration.xml").write_text("<html>busy</html>")
     with pytest.raises(UnreadableSceneError, match="root is html"):
         assess_scenes([item], grid, aoi, request_bands(sentinel_1_grd=["VV"]))
+    with pytest.raises(NoScenesLeftError, match="1 unreadable"):
+        assess_scenes([item], grid, aoi, request_bands(sentinel_1_grd=["VV"]), on_unreadable="drop")
     del item.assets["schema-calibration-vv"]
     with pytest.raises(UncalibratedRadarError, match="lacks schema-calibration-vv"):
         assess_scenes([item], grid, aoi, request_bands(sentinel_1_grd=["VV"]))
@@ -221,6 +227,18 @@ def test_files_that_are_not_there_are_named(product, tmp_path, monkeypatch):
     with pytest.raises(InvalidAnnotationError, match="ConnectionError") as caught:
         read_annotation("http://127.0.0.1:9/calibration.xml?sig=secret")
     assert "secret" not in str(caught.value)
+
+
+def test_annotation_in_s3_takes_the_keys_of_its_store():
+    keys = {"CDSE_S3_ACCESS_KEY": "k", "CDSE_S3_SECRET_KEY": "s"}
+    assert store_settings("s3://eodata/Sentinel-1/a.xml", FileAccess(environment=keys)) == {
+        "anon": False, "key": "k", "secret": "s", "endpoint_url": "https://eodata.dataspace.copernicus.eu",
+    }  # fmt: skip
+    payer = store_settings("s3://sentinel-s1-l1c/a.xml", FileAccess(environment={"AWS_PROFILE": "me"}))
+    assert payer == {"anon": False, "requester_pays": True}
+    assert store_settings("gs://bucket/a.xml", FileAccess(environment={})) == {}
+    with pytest.raises(MissingKeysError, match="Copernicus Data Space"):
+        read_annotation("s3://eodata/Sentinel-1/a.xml", FileAccess(environment={}))
 
 
 @pytest.mark.real_data
