@@ -2,6 +2,7 @@
 
 from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
+from agristat_platform.imagery.composite_items import composite_documents, composite_items
 from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, TileUnit, plan_composites
 from agristat_platform.imagery.composite_tiles import UnitResult, compose_unit, finished_unit
@@ -33,6 +34,7 @@ from agristat_platform.imagery.errors import (
     UnreadableSceneError,
 )
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
+from agristat_platform.imagery.ingest import IngestedWindows, ingest_windows
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, read_layer, read_layers, write_cog
 from agristat_platform.imagery.local_catalogue import (
     catalogue_composites,
@@ -86,6 +88,7 @@ __all__ = [
     "FileAccess",
     "GridMismatchError",
     "ImageryError",
+    "IngestedWindows",
     "InvalidAnnotationError",
     "InvalidProductError",
     "ItemWithoutDatetimeError",
@@ -121,11 +124,14 @@ __all__ = [
     "collection_link",
     "collection_table",
     "compose_unit",
+    "composite_documents",
     "composite_item",
+    "composite_items",
     "dilate_sky",
     "files_of_kept_scenes",
     "finished_unit",
     "href_of",
+    "ingest_windows",
     "kept_items",
     "merged_pixels",
     "observation_day",
