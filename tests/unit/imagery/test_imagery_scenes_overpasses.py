@@ -8,6 +8,8 @@ from affine import Affine
 
 from agristat_platform.catalogue import Grid, MaskSettings, Season
 from agristat_platform.imagery import OVERPASSES_SCHEMA, assess_season, collection_table
+from agristat_platform.imagery.masks import CLEAR, CLOUD, DATA_MISSING, SHADOW
+from agristat_platform.imagery.overpasses import overpasses_of, tile_skies
 from agristat_platform.imagery.reading import SceneReader
 
 ORBIT = {"sat:relative_orbit": 37, "sat:orbit_state": "descending"}
@@ -89,3 +91,27 @@ def test_scenes_are_read_over_their_own_extent_alone(sentinel2, grid):
     with SceneReader(grid) as reader:
         rows, _ = reader.extent(east, red)
         assert rows.start == rows.stop
+
+
+def test_shares_are_those_of_the_sky_that_composites_and_series_see(sentinel2, aoi, red_only):
+    """Random skies in tiles of two zones that overlap, dilated: counted from `tile_skies` on the same 30 m pixels."""
+    generator = np.random.default_rng(11)
+    coarse = Grid("EPSG:32630", Affine(30, 0, 249_600, 0, -30, 4_610_400), 20, 16)
+    lenient = red_only.model_copy(update={"max_cloud_share": 1.0})
+    items = [
+        sentinel2(
+            tile,
+            scl=generator.choice([0, 3, 4, 9], (48, 60), p=[0.4, 0.002, 0.596, 0.002]),
+            **{"grid:code": tile, **ORBIT},
+        )
+        for tile in ("MGRS-30TTL", "MGRS-30TTM")
+    ]
+    (row,) = assess_season(items, coarse, aoi, lenient).overpasses.to_pylist()
+    (overpass,) = overpasses_of(items, coarse)
+    with SceneReader(coarse, masks=lenient.masks) as reader:
+        _, sky = tile_skies(reader, overpass, collection_table("sentinel-2-l2a"), slice(0, 16))
+    with_data = np.count_nonzero(sky != DATA_MISSING)
+    assert 0 < with_data < sky.size
+    assert row["aoi_cover"] == with_data / sky.size
+    for name, what in (("clear_share", CLEAR), ("cloud_share", CLOUD), ("shadow_share", SHADOW)):
+        assert row[name] == np.count_nonzero(sky == what) / with_data > 0
