@@ -65,7 +65,7 @@ S3_STORES = {DATA_SPACE.bucket: DATA_SPACE}
 _SECRET_OPTIONS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-class _StoreKeys(Session):  # type: ignore[misc]
+class _StoreKeys(Session):
     """Keys of a store as rasterio hands them to GDAL; its own session for S3 needs boto3, which reading does not."""
 
     def __init__(self, options: Mapping[str, str]) -> None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pystac
 
 from agristat_platform.catalogue import ImagerySource
-from agristat_platform.imagery.collections import collection_table, requested_bands
-from agristat_platform.imagery.encoding import href_of
+from agristat_platform.imagery.collections import Band, requested_bands
+from agristat_platform.imagery.encoding import asset_of, collection_of, href_of
 from agristat_platform.imagery.scenes import kept_items
 from agristat_platform.imagery.sky_reading import saturation_band
 
+ORIGIN = "agristat:origin"  # field of an asset whose file is a copied window: the address it was copied from
+
 
 class SceneFile(NamedTuple):
-    """One file of a scene: the scene's id, the band's name in the band tables, and where the file lies."""
+    """One file of a scene: the scene's id, the band's name in the band tables, where the file lies, and where from.
+
+    `origin` is the address of the whole file where `href` is a window copied from it, else None.
+    """
 
     scene_id: str
     band: str
     href: str
+    origin: str | None = None
 
 
 def files_of_kept_scenes(scenes: pa.Table, imagery: ImagerySource) -> list[SceneFile]:
@@ -37,13 +45,23 @@ def files_of_kept_scenes(scenes: pa.Table, imagery: ImagerySource) -> list[Scene
         A scene lacks a requested band.
     """
     wanted = requested_bands(imagery.collections)
-    found = []
-    for item in kept_items(scenes):
-        table = collection_table(item.collection_id or "")
-        masks = [] if table.mask_band is None else [table.mask_band]
-        saturation = saturation_band(item, table)
-        if saturation is not None:
-            masks.append(saturation.name)
-        for name in (*wanted[table.name], *masks):
-            found.append(SceneFile(item.id, name, href_of(item, table.band(name))))
-    return found
+    return [
+        SceneFile(item.id, band.name, href_of(item, band), asset_of(item, band).extra_fields.get(ORIGIN))
+        for item in kept_items(scenes)
+        for band in bands_read(item, wanted)
+    ]
+
+
+def bands_read(item: pystac.Item, wanted: Mapping[str, Sequence[str]]) -> list[Band]:
+    """Bands of a scene that are read: those asked for, then its masks.
+
+    Parameters
+    ----------
+    wanted:
+        Band names by platform collection name, as `requested_bands` returns them.
+    """
+    table = collection_of(item)
+    masks = [] if table.mask_band is None else [table.mask_band]
+    saturation = saturation_band(item, table)
+    bands = [table.band(name) for name in (*wanted[table.name], *masks)]
+    return bands if saturation is None else [*bands, saturation]
