@@ -15,8 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from agristat_platform.imagery.clear_bits import complete_words, take_observations
+from agristat_platform.imagery.masks import CLOUD, SHADOW
 
-CLOUD_CLASSES = (2, 3)  # cloud and cirrus, shadow
 MOST_METRES = 500  # the papers' 50 pixels of 30 m would be 1.5 km: more margin than a block of 10 m pixels bears
 DAY_SPREAD = 15.0  # days; at either end of a month the day's score is 0.61 of that in its middle
 
@@ -39,7 +39,7 @@ def cloud_distance(sky: NDArray[np.uint8], pixel_m: float, most_m: int = MOST_ME
     Parameters
     ----------
     sky:
-        (rows, cols) sky classes of one date. Missing data is no cloud.
+        (rows, cols) sky classes of one date, as `masks.sky_classes` gives them. Missing data is no cloud.
     pixel_m:
         Side of a pixel in metres.
     most_m:
@@ -59,7 +59,7 @@ def cloud_distance(sky: NDArray[np.uint8], pixel_m: float, most_m: int = MOST_ME
     if not 1 <= most_m <= 65_535 or int(most_m) != most_m:
         raise ValueError(f"greatest distance to cloud {most_m} m; it must be whole metres, 1-65535")
     reach = int(np.ceil(most_m / pixel_m))
-    cloud = np.isin(sky, CLOUD_CLASSES)
+    cloud = (sky == CLOUD) | (sky == SHADOW)
     metres = np.minimum(np.floor(pixel_m * np.sqrt(np.arange(reach * reach + 1)) + 0.5), most_m).astype(np.uint16)
     metres[-1] = most_m
     return np.asarray(_distances(cloud, reach, metres))
@@ -67,7 +67,7 @@ def cloud_distance(sky: NDArray[np.uint8], pixel_m: float, most_m: int = MOST_ME
 
 def best_pixel(
     stack: NDArray[Any],
-    clear: NDArray[Any],
+    clear: NDArray[Any] | None,
     days: Sequence[float],
     target_day: float,
     cloud_distance: NDArray[np.unsignedinteger[Any]] | None = None,
@@ -86,7 +86,7 @@ def best_pixel(
     stack:
         (dates, bands, rows, cols), integers or floating point.
     clear:
-        (dates, rows, cols) boolean, or bits as `pack_clear` makes them. A date with a missing band does not count.
+        (dates, rows, cols) boolean, or bits as `pack_clear` makes them; None: all. A date with a missing band does not count.
     days:
         Day of each date, on any one count.
     target_day:

@@ -45,14 +45,14 @@ def pack_clear(clear: NDArray[np.bool_]) -> NDArray[np.unsignedinteger[Any]]:
     return words[0] if len(words) == 1 else words
 
 
-def clear_words(clear: NDArray[Any], depth: int, shape: tuple[int, int]) -> NDArray[np.unsignedinteger[Any]]:
+def clear_words(clear: NDArray[Any] | None, depth: int, shape: tuple[int, int]) -> NDArray[np.unsignedinteger[Any]]:
     """Clear dates, boolean or as bits, as contiguous words (words, pixels) for the kernels.
 
     Parameters
     ----------
     clear:
         (dates, rows, cols) boolean; or bits as `pack_clear` makes them, (rows, cols) or (words, rows, cols) of any
-        unsigned type.
+        unsigned type; None: every date everywhere.
     depth, shape:
         Dates, and (rows, cols), of the stack that these are of.
 
@@ -63,6 +63,8 @@ def clear_words(clear: NDArray[Any], depth: int, shape: tuple[int, int]) -> NDAr
     ValueError
         Another shape than the stack's, or not as many words as the dates take.
     """
+    if clear is None:
+        return np.full((max(1, -(-depth // 64)), shape[0] * shape[1]), np.iinfo(np.uint64).max, np.uint64)
     if clear.dtype == np.bool_:
         if clear.shape != (depth, *shape):
             raise ValueError(f"the mask of clear dates has shape {clear.shape}, not {(depth, *shape)}")
@@ -79,7 +81,7 @@ def clear_words(clear: NDArray[Any], depth: int, shape: tuple[int, int]) -> NDAr
 
 
 def complete_words(
-    stack: NDArray[Any], clear: NDArray[Any], nodata: float
+    stack: NDArray[Any], clear: NDArray[Any] | None, nodata: float
 ) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.uint16]]:
     """Whole spectra that count, as bits.
 

@@ -44,7 +44,7 @@ class Composed:
 def compose_bands(
     method: str,
     stack: NDArray[Any],
-    clear: NDArray[Any],
+    clear: NDArray[Any] | None,
     *,
     nodata: float,
     days: Sequence[float] | None = None,
@@ -61,7 +61,7 @@ def compose_bands(
         (dates, bands, rows, cols): uint16 as stored, or floating point. In the order of the dates: of equals the
         earlier is taken.
     clear:
-        (dates, rows, cols) boolean, or bits as `pack_clear` makes them.
+        (dates, rows, cols) boolean, or bits as `pack_clear` makes them; None: all.
     nodata:
         The stack's value that means missing; NaN always is.
     days, target_day, cloud_distance:

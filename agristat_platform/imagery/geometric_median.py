@@ -18,8 +18,8 @@ from agristat_platform.imagery.clear_bits import complete_words
 TOLERANCE = 1e-5  # of reflectance: a tenth of what composites are stored to
 STORED_TOLERANCE = 0.1  # the same in stored units
 MOST_STEPS = 200
-BLOCK_VALUES = 49_152  # of the observations of a block of pixels: 192 KiB of 32 bits
-SLACK = 1.0 + 1e-5  # by how much rounding alone can make a sum of distances seem to grow
+BLOCK_VALUES = 131_072  # of the observations of a block of pixels: 192 KiB of 32 bits
+SLACK = {4: 1.0 + 4e-6, 8: 1.0 + 1e-12}  # by how much rounding alone (of 4 or 8 bytes) can make a sum of distances grow
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class GeometricMedian:
 
 def geometric_median(
     stack: NDArray[Any],
-    clear: NDArray[Any],
+    clear: NDArray[Any] | None,
     *,
     nodata: float | None = None,
     tolerance: float | None = None,
@@ -52,12 +52,12 @@ def geometric_median(
         (observations, bands, rows, cols), bands in one unit. Stacks of integers of at most 16 bits are computed in
         single precision and rounded half up; others in double.
     clear:
-        (observations, rows, cols) boolean, True where an observation counts, or bits as `pack_clear` makes them.
+        (observations, rows, cols) boolean, True where an observation counts, or bits as `pack_clear` makes them; None: all.
     nodata:
         An observation with this value in a band never counts, nor one that is not finite. None: 0 of integers.
     tolerance:
-        A place has come to rest when a plain step moves it by less than this (Euclidean, unit of the stack); None: 0.1
-        of integers, 1e-5 of floating point.
+        A place has come to rest when what its steps leave to go is less than this (Euclidean, unit of the stack, from
+        how fast they shrink); None: 0.1 of integers, 1e-5 of floating point.
     most_steps:
         Steps after which a place is left as it is, and reported as not converged.
 
@@ -89,19 +89,18 @@ def geometric_median(
     depth, bands, height, width = stack.shape
     flat, words, count = complete_words(stack, clear, nodata)
     work = np.dtype(np.float32 if integers and stack.dtype.itemsize <= 2 else np.float64)
-    size = max(16, min(512, BLOCK_VALUES // max(1, depth * bands)))
+    size = max(16, min(1024, BLOCK_VALUES // max(1, depth * bands)))
     values = np.full((bands, height * width), nodata if integers else np.nan, stack.dtype if integers else np.float32)
     converged = np.ones(height * width, np.bool_)
     room = np.zeros((depth, bands, size), work)
+    limits = np.array([tolerance, tolerance / 100, SLACK[work.itemsize]], work)
     half = work.type(0.5 if integers else 0.0)
-    _geometric_medians(
-        flat, words, count, room, work.type(tolerance), work.type(SLACK), most_steps, half, values, converged
-    )
+    _geometric_medians(flat, words, count, room, limits, most_steps, half, values, converged)
     shape = (height, width)
     return GeometricMedian(values.reshape(bands, *shape), count.reshape(shape), converged.reshape(shape))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _load_row(values, present, row, centre):  # type: ignore[no-untyped-def]
     """One band of one observation, 0 where it does not count, added to the centre."""
     for pixel in range(row.size):
@@ -109,7 +108,7 @@ def _load_row(values, present, row, centre):  # type: ignore[no-untyped-def]
         centre[pixel] += row[pixel]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _load_present(word, shift, present):  # type: ignore[no-untyped-def]
     some = np.uint64(0)
     for pixel in range(present.size):
@@ -119,14 +118,42 @@ def _load_present(word, shift, present):  # type: ignore[no-untyped-def]
     return some > 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add_squares(one, other, squares):  # type: ignore[no-untyped-def]
     for pixel in range(squares.size):
         difference = one[pixel] - other[pixel]
         squares[pixel] += difference * difference
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _add_three_squares(one, two, three, centre_one, centre_two, centre_three, squares):  # type: ignore[no-untyped-def]
+    """`_add_squares` of three bands in one pass."""
+    for pixel in range(squares.size):
+        first, second = one[pixel] - centre_one[pixel], two[pixel] - centre_two[pixel]
+        third = three[pixel] - centre_three[pixel]
+        squares[pixel] = squares[pixel] + first * first + second * second + third * third
+
+
+@njit(cache=True, error_model="numpy")
+def _squared_distances(spectrum, centre, active, squares):  # type: ignore[no-untyped-def]
+    bands, band = len(centre), 0
+    squares[:] = 0
+    while band + 3 <= bands:
+        _add_three_squares(
+            spectrum[band, :active],
+            spectrum[band + 1, :active],
+            spectrum[band + 2, :active],
+            centre[band, :active],
+            centre[band + 1, :active],
+            centre[band + 2, :active],
+            squares,
+        )
+        band += 3
+    for rest in range(band, bands):
+        _add_squares(spectrum[rest, :active], centre[rest, :active], squares)
+
+
+@njit(cache=True, error_model="numpy")
 def _invert(squares, present, weight, coinciding, total, one, none):  # type: ignore[no-untyped-def]
     """Squared distances into weights, in place: one over the distance, 0 for what is missing or lies on the centre."""
     for pixel in range(squares.size):
@@ -141,13 +168,13 @@ def _invert(squares, present, weight, coinciding, total, one, none):  # type: ig
         squares[pixel] = inverse
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add_weighted(weights, values, target):  # type: ignore[no-untyped-def]
     for pixel in range(target.size):
         target[pixel] += weights[pixel] * values[pixel]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add_step(centre, target, weight, pull, one, none):  # type: ignore[no-untyped-def]
     """The plain step of one band in place of its weighted sum; its square is added up."""
     for pixel in range(pull.size):
@@ -157,18 +184,18 @@ def _add_step(centre, target, weight, pull, one, none):  # type: ignore[no-untyp
         pull[pixel] += step * step
 
 
-@njit(cache=True)
-def _shorten(pull, weight, coinciding, tolerance, share, resting, one, none):  # type: ignore[no-untyped-def]
-    """How much of the step is left by observations that the centre lies on, and whether it is short enough to rest."""
+@njit(cache=True, error_model="numpy")
+def _shorten(pull, weight, coinciding, resting, share, one, none):  # type: ignore[no-untyped-def]
+    """How much of the step is left by observations that the centre lies on; squares of steps into their lengths."""
     for pixel in range(pull.size):
         length = np.sqrt(pull[pixel])
         force = length * weight[pixel]
-        off = force > coinciding[pixel]
-        share[pixel] = one - coinciding[pixel] / force if off else none
-        resting[pixel] = one if share[pixel] * length < tolerance else none
+        off = (force > coinciding[pixel]) & (resting[pixel] == none)
+        share[pixel] = one - coinciding[pixel] / (force if off else one) if off else none
+        pull[pixel] = length * share[pixel]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _compare(target, share, last_step, along, change):  # type: ignore[no-untyped-def]
     for pixel in range(along.size):
         step = target[pixel] * share[pixel]
@@ -178,21 +205,29 @@ def _compare(target, share, last_step, along, change):  # type: ignore[no-untype
         change[pixel] += difference * difference
 
 
-@njit(cache=True)
-def _mix(total, last_total, history, resting, along, change, slack, mixing, back, one, none):  # type: ignore[no-untyped-def]
-    """How much of the last plain step is mixed in, and whether the last step has to be taken back."""
+@njit(cache=True, error_model="numpy")
+def _mix(total, last_total, history, pull, along, change, limits, resting, mixing, back, one, none):  # type: ignore[no-untyped-def]
+    """How much of the last plain step is mixed in, whether the last step is taken back, and whether the place rests.
+
+    Where steps shrink by a factor q, the mixed part is -q / (1 - q), and what is left to go the step over 1 - q.
+    """
+    tolerance, first_tolerance, slack = limits[0], limits[1], limits[2]
     for pixel in range(total.size):
-        worse = (history[pixel] > none) & (total[pixel] > last_total[pixel] * slack)
-        mixed = (history[pixel] > none) & (change[pixel] > none) & (resting[pixel] == none) & (not worse)
+        known = history[pixel] > none
+        worse = known & (total[pixel] > last_total[pixel] * slack)
+        mixed = known & (change[pixel] > none) & (not worse)
         ratio = along[pixel] / (change[pixel] if mixed else one)
-        mixing[pixel] = ratio if mixed else none
+        ratio = ratio if mixed else none
+        near = pull[pixel] * (one + abs(ratio)) < (tolerance if mixed else first_tolerance)
+        still = (resting[pixel] > none) | (near & (not worse))
+        mixing[pixel] = none if still else ratio
         back[pixel] = one if worse else none
-        resting[pixel] = none if worse else resting[pixel]
-        history[pixel] = none if worse else one
+        resting[pixel] = one if still else none
+        history[pixel] = none if worse | still else one  # who rests stays, however long the neighbours go on
         last_total[pixel] = total[pixel]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _move(centre, step, mixing, back, last_plain, last_step, none):  # type: ignore[no-untyped-def]
     for pixel in range(centre.size):
         plain = centre[pixel] + step[pixel]
@@ -202,8 +237,8 @@ def _move(centre, step, mixing, back, last_plain, last_step, none):  # type: ign
         last_step[pixel] = step[pixel]
 
 
-@njit(cache=True)
-def _step(spectra, present, loaded, active, centre, target, last_plain, last_step, rows, tolerance, slack):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def _step(spectra, present, loaded, active, centre, target, last_plain, last_step, rows, limits):  # type: ignore[no-untyped-def]
     """One step of the first `active` pixels of a block, in place; row 10 tells which of them have come to rest."""
     one, none, bands = rows.dtype.type(1), rows.dtype.type(0), len(centre)
     squares, weight, coinciding, total = rows[0, :active], rows[1, :active], rows[2, :active], rows[3, :active]
@@ -214,46 +249,65 @@ def _step(spectra, present, loaded, active, centre, target, last_plain, last_ste
     for band in range(bands):
         target[band, :active] = none
     for k in range(loaded):
-        squares[:] = none
-        for band in range(bands):
-            _add_squares(spectra[k, band, :active], centre[band, :active], squares)
+        _squared_distances(spectra[k], centre, active, squares)
         _invert(squares, present[k, :active], weight, coinciding, total, one, none)
         for band in range(bands):
             _add_weighted(squares, spectra[k, band, :active], target[band, :active])
     for band in range(bands):
         _add_step(centre[band, :active], target[band, :active], weight, pull, one, none)
-    _shorten(pull, weight, coinciding, tolerance, share, resting, one, none)
+    _shorten(pull, weight, coinciding, resting, share, one, none)
     for band in range(bands):
         _compare(target[band, :active], share, last_step[band, :active], along, change)
     mixing, back = rows[1, :active], rows[2, :active]  # weights are used up
-    _mix(total, last_total, history, resting, along, change, slack, mixing, back, one, none)
+    _mix(total, last_total, history, pull, along, change, limits, resting, mixing, back, one, none)
     for band in range(bands):
         last = last_plain[band, :active]
         _move(centre[band, :active], target[band, :active], mixing, back, last, last_step[band, :active], none)
 
 
-@njit(cache=True)
-def _replace(slot, last, loaded, spectra, present, centre, last_plain, last_step, rows):  # type: ignore[no-untyped-def]
-    """Put the last pixel that still moves into the slot of one that rests."""
-    for k in range(loaded):
-        present[k, slot] = present[k, last]
+@njit(cache=True, error_model="numpy")
+def _compact(active, loaded, spectra, present, centre, last_plain, last_step, rows, places):  # type: ignore[no-untyped-def]
+    """Close the ranks of the pixels that still move; how many there are."""
+    moving = 0
+    for slot in range(active):
+        if rows[10, slot] > 0:
+            continue
+        for k in range(loaded):
+            present[k, moving] = present[k, slot]
+            for band in range(len(centre)):
+                spectra[k, band, moving] = spectra[k, band, slot]
         for band in range(len(centre)):
-            spectra[k, band, slot] = spectra[k, band, last]
-    for band in range(len(centre)):
-        centre[band, slot] = centre[band, last]
-        last_plain[band, slot] = last_plain[band, last]
-        last_step[band, slot] = last_step[band, last]
-    rows[8, slot], rows[9, slot], rows[10, slot] = rows[8, last], rows[9, last], rows[10, last]
+            centre[band, moving] = centre[band, slot]
+            last_plain[band, moving] = last_plain[band, slot]
+            last_step[band, moving] = last_step[band, slot]
+        for row in range(8, 11):
+            rows[row, moving] = rows[row, slot]
+        places[moving] = places[slot]
+        moving += 1
+    return moving
 
 
-@njit(cache=True)
-def _geometric_medians(stack, words, count, spectra, tolerance, slack, most_steps, half, values, converged):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def _write(centre, resting, places, active, count, half, values, converged):  # type: ignore[no-untyped-def]
+    """Where the pixels are now; those that still move are written again later."""
+    for slot in range(active):
+        place = places[slot]
+        converged[place] = resting[slot] > 0
+        if count[place] > 0:
+            for band in range(len(centre)):
+                value = centre[band, slot]
+                values[band, place] = np.floor(value + half) if half > 0 else value
+
+
+@njit(cache=True, error_model="numpy")
+def _geometric_medians(stack, words, count, spectra, limits, most_steps, half, values, converged):  # type: ignore[no-untyped-def]
     depth, bands, pixels = stack.shape
     block = spectra.shape[2]
     present = np.empty((depth + 1, block), spectra.dtype)
     centre, target = np.empty((bands, block), spectra.dtype), np.empty((bands, block), spectra.dtype)
     last_plain, last_step = np.empty((bands, block), spectra.dtype), np.empty((bands, block), spectra.dtype)
     rows, places = np.empty((11, block), spectra.dtype), np.empty(block, np.int64)
+    none = spectra.dtype.type(0)
     for start in range(0, pixels, block):
         active, loaded = min(block, pixels - start), 0
         stop = start + active
@@ -275,17 +329,13 @@ def _geometric_medians(stack, words, count, spectra, tolerance, slack, most_step
             for band in range(bands):
                 centre[band, pixel] /= number
         for steps in range(most_steps + 1):
-            for slot in range(active - 1, -1, -1):
-                if rows[10, slot] > 0 or steps == most_steps:
-                    place = places[slot]
-                    converged[place] = rows[10, slot] > 0
-                    if count[place] > 0:
-                        for band in range(bands):
-                            value = centre[band, slot]
-                            values[band, place] = np.floor(value + half) if half > 0 else value
-                    active -= 1
-                    places[slot] = places[active]
-                    _replace(slot, active, loaded, spectra, present, centre, last_plain, last_step, rows)
-            if active == 0:
+            moving = 0
+            for slot in range(active):
+                moving += rows[10, slot] == none
+            if moving == 0 or steps == most_steps:
                 break
-            _step(spectra, present, loaded, active, centre, target, last_plain, last_step, rows, tolerance, slack)
+            if 4 * moving <= active:
+                _write(centre, rows[10], places, active, count, half, values, converged)
+                active = _compact(active, loaded, spectra, present, centre, last_plain, last_step, rows, places)
+            _step(spectra, present, loaded, active, centre, target, last_plain, last_step, rows, limits)
+        _write(centre, rows[10], places, active, count, half, values, converged)

@@ -52,7 +52,7 @@ def masked_median(
 
 
 def clear_median(
-    stack: NDArray[Any], clear: NDArray[Any], nodata: float, *, out: NDArray[Any] | None = None
+    stack: NDArray[Any], clear: NDArray[Any] | None, nodata: float, *, out: NDArray[Any] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint16]]:
     """Median over the dates that are clear of the values that are not `nodata`, without a masked copy of the stack.
 
@@ -62,7 +62,7 @@ def clear_median(
         (dates, rows, cols) or (dates, bands, rows, cols) as read, obscured pixels included.
     clear:
         (rows, cols) or (words, rows, cols) bits of the clear dates as `pack_clear` makes them, or (dates, rows, cols)
-        boolean.
+        boolean; None: all.
     nodata, out:
         As for `masked_median`.
 
@@ -75,6 +75,8 @@ def clear_median(
     TypeError, ValueError
         As `masked_median`; clear dates that do not fit the stack.
     """
+    if clear is None:
+        return masked_median(stack, nodata, out=out)
     return _medians(stack, clear_words(clear, len(stack), stack.shape[-2:]), nodata, out)
 
 
@@ -126,7 +128,9 @@ def masked_mean(stack: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
     return mean, count
 
 
-def clear_mean(stack: NDArray[Any], clear: NDArray[Any], nodata: float) -> tuple[NDArray[Any], NDArray[np.uint16]]:
+def clear_mean(
+    stack: NDArray[Any], clear: NDArray[Any] | None, nodata: float
+) -> tuple[NDArray[Any], NDArray[np.uint16]]:
     """Mean over the clear dates of the values that are neither `nodata` nor infinite, summed in double precision.
 
     Parameters

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agristat_platform.imagery.clear_bits import complete_words, take_observations
 
-BLOCK_PIXELS = 256
+BLOCK_PIXELS = 512
 STEPS_A_UNIT = 16.0  # distances of stored values are summed in sixteenths of a unit, exactly in any order
 
 
@@ -27,7 +27,7 @@ class Medoid:
     count: NDArray[np.uint16]
 
 
-def medoid(stack: NDArray[Any], clear: NDArray[Any], *, nodata: float | None = None) -> Medoid:
+def medoid(stack: NDArray[Any], clear: NDArray[Any] | None, *, nodata: float | None = None) -> Medoid:
     """The valid observation with the least sum of Euclidean distances to the other valid ones.
 
     Always a spectrum that was observed. Of equals the first in the stack: order it by date. Distances between 16-bit
@@ -38,7 +38,7 @@ def medoid(stack: NDArray[Any], clear: NDArray[Any], *, nodata: float | None = N
     stack:
         (observations, bands, rows, cols), bands in one unit; integers or floating point.
     clear:
-        (observations, rows, cols) boolean, True where an observation counts, or bits as `pack_clear` makes them.
+        (observations, rows, cols) boolean, True where an observation counts, or bits as `pack_clear` makes them; None: all.
     nodata:
         An observation with this value in a band never counts, nor one that is not finite. None: 0 of integers.
 
@@ -89,6 +89,30 @@ def _add_squares(one, other, squares):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _add_three_squares(one, two, three, other_one, other_two, other_three, squares):  # type: ignore[no-untyped-def]
+    """`_add_squares` of three bands in one pass."""
+    for pixel in range(squares.size):
+        first, second, third = (
+            one[pixel] - other_one[pixel],
+            two[pixel] - other_two[pixel],
+            three[pixel] - other_three[pixel],
+        )
+        squares[pixel] = squares[pixel] + first * first + second * second + third * third
+
+
+@njit(cache=True)
+def _squared_distances(one, other, squares):  # type: ignore[no-untyped-def]
+    bands, band = len(one), 0
+    squares[:] = 0
+    while band + 3 <= bands:
+        b, c = band + 1, band + 2
+        _add_three_squares(one[band], one[b], one[c], other[band], other[b], other[c], squares)
+        band += 3
+    for rest in range(band, bands):
+        _add_squares(one[rest], other[rest], squares)
+
+
+@njit(cache=True)
 def _add_steps(squares, steps_a_unit, one_valid, other_valid, one, other):  # type: ignore[no-untyped-def]
     for pixel in range(squares.size):
         distance = np.int32(np.sqrt(squares[pixel]) * steps_a_unit + np.float32(0.5))
@@ -105,30 +129,41 @@ def _add_distances(squares, one_valid, other_valid, one, other):  # type: ignore
 
 
 @njit(cache=True)
-def _load(stack, words, start, spectra, valid, dates):  # type: ignore[no-untyped-def]
-    """Observations of a block of pixels that count for any of them, and how many there are."""
+def _load_row(values, row):  # type: ignore[no-untyped-def]
+    for pixel in range(row.size):
+        row[pixel] = values[pixel]
+
+
+@njit(cache=True)
+def _load(stack, words, start, spectra, valid, sums, dates):  # type: ignore[no-untyped-def]
+    """Observations of a block of pixels that count for any of them, their sums at 0, and how many there are."""
     depth, bands, _ = stack.shape
     size = valid.shape[1]
     loaded = 0
     for k in range(depth):
         if _valid_of(words[k // 64, start : start + size], np.uint64(k % 64), valid[loaded]):
             for band in range(bands):
-                spectra[loaded, band, :size] = stack[k, band, start : start + size]
+                _load_row(stack[k, band, start : start + size], spectra[loaded, band])
+            sums[loaded] = 0
             dates[loaded] = k
             loaded += 1
     return loaded
 
 
 @njit(cache=True)
-def _choose(sums, valid, dates, loaded, observation):  # type: ignore[no-untyped-def]
-    """The first of the least sums of each pixel."""
+def _keep_less(sums, valid, date, least, observation):  # type: ignore[no-untyped-def]
     for pixel in range(observation.size):
-        chosen = -1
-        for k in range(loaded):
-            if valid[k, pixel] != 0 and (chosen < 0 or sums[k, pixel] < sums[chosen, pixel]):
-                chosen = k
-        if chosen >= 0:
-            observation[pixel] = dates[chosen]
+        better = (valid[pixel] != 0) & (sums[pixel] < least[pixel])
+        least[pixel] = sums[pixel] if better else least[pixel]
+        observation[pixel] = date if better else observation[pixel]
+
+
+@njit(cache=True)
+def _observations_of_least(sums, valid, dates, loaded, greatest, least, observation):  # type: ignore[no-untyped-def]
+    """The first of the least sums of each pixel."""
+    least[:] = greatest
+    for k in range(loaded):
+        _keep_less(sums[k], valid[k], dates[k], least, observation)
 
 
 @njit(cache=True)
@@ -139,16 +174,14 @@ def _stored_medoids(stack, words, steps_a_unit):  # type: ignore[no-untyped-def]
     for start in range(0, pixels, BLOCK_PIXELS):
         size = min(BLOCK_PIXELS, pixels - start)
         valid = np.empty((depth + 1, size), np.int32)
-        spectra, sums = np.empty((depth, bands, size), np.float32), np.zeros((depth, size), np.int32)
-        squares = np.empty(size, np.float32)
-        loaded = _load(stack, words, start, spectra, valid, dates)
+        spectra, sums = np.empty((depth, bands, size), np.float32), np.empty((depth, size), np.int32)
+        squares, least = np.empty(size, np.float32), np.empty(size, np.int32)
+        loaded = _load(stack, words, start, spectra, valid, sums, dates)
         for first in range(loaded):
             for second in range(first + 1, loaded):
-                squares[:] = 0
-                for band in range(bands):
-                    _add_squares(spectra[first, band], spectra[second, band], squares)
+                _squared_distances(spectra[first], spectra[second], squares)
                 _add_steps(squares, steps_a_unit, valid[first], valid[second], sums[first], sums[second])
-        _choose(sums, valid, dates, loaded, observation[start : start + size])
+        _observations_of_least(sums, valid, dates, loaded, 2**31 - 1, least, observation[start : start + size])
     return observation
 
 
@@ -160,14 +193,12 @@ def _medoids(stack, words):  # type: ignore[no-untyped-def]
     for start in range(0, pixels, BLOCK_PIXELS):
         size = min(BLOCK_PIXELS, pixels - start)
         valid = np.empty((depth + 1, size), np.int32)
-        spectra, sums = np.empty((depth, bands, size)), np.zeros((depth, size))
-        squares = np.empty(size)
-        loaded = _load(stack, words, start, spectra, valid, dates)
+        spectra, sums = np.empty((depth, bands, size)), np.empty((depth, size))
+        squares, least = np.empty(size), np.empty(size)
+        loaded = _load(stack, words, start, spectra, valid, sums, dates)
         for first in range(loaded):
             for second in range(first + 1, loaded):
-                squares[:] = 0.0
-                for band in range(bands):
-                    _add_squares(spectra[first, band], spectra[second, band], squares)
+                _squared_distances(spectra[first], spectra[second], squares)
                 _add_distances(squares, valid[first], valid[second], sums[first], sums[second])
-        _choose(sums, valid, dates, loaded, observation[start : start + size])
+        _observations_of_least(sums, valid, dates, loaded, np.inf, least, observation[start : start + size])
     return observation
