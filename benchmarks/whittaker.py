@@ -22,11 +22,18 @@ import array
 import os
 import time
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from agristat_platform.timeseries import whittaker_smooth, whittaker_vcurve
+from agristat_platform.timeseries import (
+    season_grid,
+    smooth_pixels,
+    smooth_to_grid,
+    whittaker_smooth,
+    whittaker_vcurve,
+)
 
 SMOOTHING = 10.0
 LOG_SMOOTHINGS = np.linspace(-1, 3, 17)
@@ -151,6 +158,36 @@ def report(title: str, contestants: dict[str, tuple[Work, int]], bar: float, run
             print(f"{title}: ours / {name:19s} {ratios}{wanted}")
 
 
+def season(side: int, n_dates: int, seed: int, runs: int) -> None:
+    """A block of pixels and as many series from irregular dates, half of them clear, to a season's 23 samples."""
+    rng = np.random.default_rng(seed)
+    grid = season_grid(date(2024, 11, 1), date(2025, 6, 1))
+    dates = grid.nodes[0] + np.sort(rng.choice(5 * len(grid.nodes) - 5, n_dates, replace=False))
+    stack = rng.integers(1, 10_000, (n_dates, side, side)).astype(np.uint16)
+    clear = rng.random(stack.shape) < 0.5
+    rows = np.where(clear, stack * np.float32(1e-4), np.float32("nan")).reshape(n_dates, -1).T.copy()
+    for smoothing in (30.0, "vcurve"):
+        works = {
+            "smooth_pixels, uint16": lambda n, given=smoothing: smooth_pixels(
+                dates, stack[:, :n], clear[:, :n], grid, scale=1e-4, smoothing=given
+            ),
+            "smooth_to_grid, float32": lambda n, given=smoothing: smooth_to_grid(
+                dates, rows[: n * side], None, grid, smoothing=given
+            ),
+        }
+        for name, work in works.items():
+            work(4)
+            spent = []
+            for _ in range(runs):
+                start = time.process_time()
+                work(side)
+                spent.append(time.process_time() - start)
+            rate = side * side / np.array(spent) / 1e6
+            print(
+                f"{n_dates} dates, λ {smoothing}: {name:24s} {np.median(rate):.2f} M/s ({min(rate):.2f} to {max(rate):.2f})"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--series", type=int, default=100_000, help="at least 500")
@@ -199,6 +236,7 @@ def main() -> None:
     count = given.series
     whittaker_smooth(values[:count], weights[:count], SMOOTHING, envelope=0.9)
     print(f"upper envelope, 10 rounds: {count / (time.process_time() - start) / 1e6:.2f} M series/s")
+    season(512, 52, given.seed, given.runs)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def smooth_to_grid(
 
     Each observation goes to the nearest node; a node's value is the weighted mean of its observations and its weight the
     sum of theirs, which leaves the penalised least squares what it would be with the single observations. The padded
-    grid is smoothed and read between nodes by straight lines.
+    grid is smoothed and read between nodes by straight lines. Before the first and after the last clear date the curve stays
+    level: running on along its slope, as the penalty has it, errs about twice as much (docs/measurements.md).
 
     Parameters
     ----------
@@ -119,7 +120,8 @@ def smooth_to_grid(
         neighbours' dates or a long gap is no observation.
     max_gap_days:
         > 0; samples further than half of it from every clear date are marked as not supported and keep their value.
-        None: no sample is marked. The default of 60 is about half a crop's season from emergence to harvest.
+        None: no sample is marked. At the default of 60 days a quarter of the values in a gap of real series erred by more
+        than 0.2 in NDVI, and straight lines begin to do better than the smoother (docs/measurements.md).
 
     Raises
     ------

@@ -78,6 +78,7 @@ def test_observations_of_a_node_are_averaged_by_weight():
     # Nodes 0, 5, 10, 15, 20, 25: (1 + 2·4)/3 = 3 of weight 3, 2, missing, missing, 7 of weight 2, missing.
     nan = np.nan
     curve = whittaker_smooth(np.array([[3.0, 2.0, nan, nan, 7.0, nan]]), np.array([[3.0, 1, 0, 0, 2, 0]]), 4.0)[0]
+    curve[5] = curve[4]  # level after the last node observed
     series = smooth_to_grid(dates, y, w, grid, smoothing=4.0, min_clear_dates=4)
     assert series.values[0] == pytest.approx(np.interp(np.linspace(0, 21, 23), np.arange(0, 30, 5), curve))
     assert series.clear_dates.tolist() == [4]  # 1, 2, 6 and 21 March; the second value of the 21st is no other date

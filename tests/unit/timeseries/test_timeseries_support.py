@@ -61,6 +61,15 @@ def test_an_end_without_observations_is_not_supported():
     assert not held.supported.all()  # day 10 to 20 and 180 to 195 still have none near by
 
 
+def test_the_curve_does_not_run_on_beyond_the_dates():
+    # A straight rise of 0.004 a day from day 50 to 150: order 2 would run on to 0.05 − 0.2 and 0.45 + 0.24.
+    inside = np.arange(50, 155, 5)
+    series = smoothed(inside, 0.05 + 0.004 * (inside - 50))
+    sample = GRID.sample_days
+    assert series.values[0] == pytest.approx(0.05 + 0.004 * (np.clip(sample, 50, 150) - 50))
+    assert SERIES_FLAGS[series.flag[0]] == "long_gap"
+
+
 def test_observations_in_the_padding_hold_the_ends():
     days, rng = np.arange(-30, 240, 5), np.random.default_rng(1)
     dates = [START + timedelta(days=int(day)) for day in days]
