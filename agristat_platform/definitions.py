@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from agristat_platform.catalogue import Settings, load_catalogue
+from agristat_platform.catalogue import ExecutionSection, Settings, load_catalogue
 from assets import build_assets
 from assets.automation import warehouse_refresh
 from assets.families import families_not_of
@@ -46,6 +46,17 @@ def build_definitions(settings: Settings, **resource_overrides: Any) -> dg.Defin
             )
         ],
         sensors=[warehouse_refresh],
-        # One process a run: start-up of a process per step costs more than these steps; a cluster gives the job another executor.
-        executor=dg.in_process_executor,
+        executor=executor_of(settings.execution),
+    )
+
+
+def executor_of(execution: ExecutionSection) -> dg.ExecutorDefinition:
+    """One worker: every step in the run's own process, since starting one costs more than most steps take. More: a process a step.
+
+    The processes are forked from a server that has loaded the code location once.
+    """
+    if execution.workers == 1:
+        return dg.in_process_executor
+    return dg.multiprocess_executor.configured(
+        {"max_concurrent": execution.workers, "start_method": {"forkserver": {}}}
     )

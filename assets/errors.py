@@ -9,3 +9,7 @@ class FamilyDoesNotApplyError(AgristatError):
 
 class BlockingCheckFailedError(AgristatError):
     """A result failed a check without which it must not be published."""
+
+
+class PlanChangedError(AgristatError):
+    """What a run works on changed while it went on."""

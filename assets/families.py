@@ -6,6 +6,7 @@ A family's code version is the hash of the source files it rests on: Dagster sho
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -119,6 +120,43 @@ def asset_family(
         # said here because a result with check results leaves Dagster nothing to infer it from
         dagster_type=DRAFT,
     )
+
+
+def graph_family(
+    name: str,
+    seasons: dg.MultiPartitionsDefinition,
+    *,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """`dg.graph_asset` with everything the table knows of the family `name`: an asset made in several steps.
+
+    The decorated function composes ops, its arguments are the assets read, its docstring describes the asset. The last
+    op has the outputs of `published_outputs` and yields what `materialised` returns; the function returns
+    `op(...)._asdict()`.
+    """
+    family = FAMILIES[name]
+
+    def decorate(compose: Callable[..., Any]) -> dg.AssetsDefinition:
+        return dg.graph_asset(
+            name=name,
+            description=inspect.getdoc(compose),
+            partitions_def=seasons,
+            group_name=family.group,
+            kinds=set(family.kinds),
+            owners=[family.owner],
+            code_version=code_version(*family.science),
+            metadata={"stage": family.group},
+            check_specs=list(checks),
+            backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        )(compose)
+
+    return decorate
+
+
+def published_outputs(checks: Sequence[dg.AssetCheckSpec]) -> dict[str, dg.Out]:
+    """Outputs of the op that publishes a `graph_family`: the draft, and one for each check."""
+    outputs = {spec.get_python_identifier(): dg.Out(dg.Any) for spec in checks}
+    return {"result": dg.Out(DRAFT, io_manager_key="io_manager"), **outputs}
 
 
 def families_of(region: Region) -> list[str]:

@@ -40,6 +40,11 @@ def upstream(
     return dg.AssetIn(key=key, partition_mapping=mapping, metadata=metadata)
 
 
+def op_input(requires: str | None = None) -> dg.In:
+    """`upstream` for an op of an asset that is made in several steps: the asset's name is the argument of its graph."""
+    return dg.In(metadata=upstream(requires).metadata)
+
+
 def imagery_of(region: Region) -> ImagerySource:
     """The region's imagery section.
 

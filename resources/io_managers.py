@@ -5,7 +5,6 @@ Belongs here: which stored version a step gets for which mapped partition, and w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,7 @@ from dagster._core.execution.context.system import StepExecutionContext
 from agristat_platform.catalogue import Partition
 from agristat_platform.provenance import FileRecord
 from resources.draft import Draft
-from resources.errors import DraftMismatchError, NotApplicableError, NotMaterialisedError, StorageError
-from resources.layout import STEPS
+from resources.errors import DraftMismatchError, NotApplicableError, NotMaterialisedError
 from resources.step_inputs import GraphInputs, ReadInput, StepInputs
 from resources.storage import StorageResource
 from resources.stored_version import StoredVersion
@@ -40,7 +38,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
       never materialised (a first season), `{"requires": "imagery"}` when `not_applicable` says that the upstream asset
       doesn't exist for the region.
 
-    Values between the ops of a graph-backed asset are kept as JSON.
+    Values between the steps of a graph-backed asset are no versions: those outputs name the I/O manager `step_io`.
 
     Attributes
     ----------
@@ -57,13 +55,12 @@ class VersionedIOManager(dg.ConfigurableIOManager):
         Raises
         ------
         DraftMismatchError
-            The asset returned no draft, or one of another asset or partition.
+            The asset returned no draft, or one of another asset or partition; or the output is no asset's.
         StorageError
             See `Store.publish`; the version current before is still current.
         """
         if not context.has_asset_key:
-            self._write_intermediate(context, obj)
-            return
+            raise _no_asset(context.step_key)
         draft = self._checked_draft(context, obj)
         try:
             given = self._inputs_of(context.step_context)
@@ -95,7 +92,7 @@ class VersionedIOManager(dg.ConfigurableIOManager):
             The store cannot vouch for the version.
         """
         if not context.has_asset_key:
-            return self._read_intermediate(context)
+            raise _no_asset(context.step_context.step.key)
         asset = _asset_name(context.asset_key)
         described = context.definition_metadata
         optional = bool(described.get(OPTIONAL, False))
@@ -174,34 +171,19 @@ class VersionedIOManager(dg.ConfigurableIOManager):
             )
         return obj
 
-    def _write_intermediate(self, context: dg.OutputContext, obj: Any) -> None:
-        try:
-            data = json.dumps(obj).encode()
-        except TypeError as error:
-            raise StorageError(
-                f"a value between two steps cannot be written as JSON: {error}",
-                where=f"step {context.step_key}",
-                remedy="Pass paths, names and numbers between the ops of a graph-backed asset",
-            ) from error
-        self.storage.store.tree.write(_intermediate(context.get_identifier()), data)
-
-    def _read_intermediate(self, context: dg.InputContext) -> Any:
-        upstream = context.upstream_output
-        relative = _intermediate(upstream.get_identifier() if upstream else [context.name])
-        data = self.storage.store.tree.read(relative)
-        if data is None:
-            raise StorageError(
-                f"the value for input {context.name!r} is missing",
-                where=self.storage.store.tree.uri(relative),
-                remedy="Run the whole asset again",
-            )
-        return json.loads(data)
-
 
 def _graph_of(step: StepExecutionContext) -> str | None:
     """Name of the graph-backed asset's graph that a step belongs to, None for a step that is an asset by itself."""
     handle = step.node_handle
     return None if handle.parent is None else str(handle.root.name)
+
+
+def _no_asset(step: str) -> DraftMismatchError:
+    return DraftMismatchError(
+        "a value between two steps is no version of an asset",
+        where=f"step {step}",
+        remedy='Give the output io_manager_key="step_io"',
+    )
 
 
 def _asset_name(key: dg.AssetKey) -> str:
@@ -211,11 +193,6 @@ def _asset_name(key: dg.AssetKey) -> str:
             remedy="Use one plain name: the stage comes from the asset's metadata",
         )
     return key.path[0]
-
-
-def _intermediate(identifier: Sequence[str]) -> str:
-    safe = ("".join(c if c.isalnum() or c in "-_" else "~" for c in part) for part in identifier)
-    return f"{STEPS}/{'/'.join(safe)}.json"
 
 
 def _file_table(files: Sequence[FileRecord]) -> dg.MarkdownMetadataValue:

@@ -8,6 +8,7 @@ from agristat_platform.catalogue import Catalogue, Settings
 from resources.field_archive import FieldArchive
 from resources.imagery_catalogue import ImageryCatalogue
 from resources.io_managers import VersionedIOManager
+from resources.step_io import StepIOManager
 from resources.storage import StorageResource, Store
 from resources.warehouse import Warehouse, WarehouseResource
 
@@ -43,6 +44,7 @@ def build_resources(catalogue: Catalogue, not_applicable: dict[str, list[str]]) 
         "catalogue": catalogue,
         "storage": storage,
         "io_manager": VersionedIOManager(storage=storage, not_applicable=not_applicable),
+        "step_io": StepIOManager(scratch_dir=str(settings.scratch_dir)),
         "warehouse": WarehouseResource(path=str(settings.warehouse_path)),
         "imagery_catalogue": ImageryCatalogue.from_settings(settings),
         "field_archive": FieldArchive(settings),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agristat_platform.catalogue import Settings
@@ -53,3 +55,33 @@ def prepare_dagster_home(settings: Settings) -> Path:
         os.replace(temporary, target)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def places_of(settings: Settings) -> dict[str, str]:
+    """Variables by which a child process finds these settings: places made absolute, since it may run in another folder."""
+    places = {
+        "DAGSTER_HOME": str(Path(settings.dagster_home).resolve()),
+        "AGRISTAT_CONFIG": str(settings.config_dir),
+        "AGRISTAT_HOME": str(settings.home),
+        "AGRISTAT_STORE_URI": settings.store_uri,
+        "AGRISTAT_REAL_DATA": str(settings.real_data),
+        "AGRISTAT_WORKERS": str(settings.execution.workers),
+    }
+    if settings.mirror_uri is not None:
+        places["AGRISTAT_MIRROR_URI"] = settings.mirror_uri
+    return places
+
+
+@contextmanager
+def environment_of(settings: Settings) -> Iterator[None]:
+    """The variables of `places_of` in this process's environment while the block runs, for processes started in it."""
+    before = {name: os.environ.get(name) for name in places_of(settings)}
+    os.environ.update(places_of(settings))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,23 +1,25 @@
-"""One region and season through Dagster, in this process, with its stages on the terminal."""
+"""One region and season through Dagster, in this process or in several, with its stages on the terminal."""
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Sequence
 
 import dagster as dg
 
-from agristat_platform.catalogue import Catalogue, Partition
+from agristat_platform.catalogue import Catalogue, Partition, Settings, load_catalogue
 from agristat_platform.errors import AgristatError
+from agristat_platform.operations.dagster_home import environment_of
 from agristat_platform.operations.errors import RunFailedError, UnknownSelectionError
-from agristat_platform.operations.progress import Progress, Stage
+from agristat_platform.operations.progress import Progress
+from agristat_platform.operations.run_display import RunDisplay
 from assets.families import families_of
-from assets.partitions import partition_key
+from assets.partitions import partition_key, region_seasons
 
 JOB = "season"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-POLL_SECONDS = 0.3
+TOKEN = "agristat/run"
+SEE_LOG = "Its log is in the Dagster UI"
 
 
 def select_assets(
@@ -65,6 +67,9 @@ def materialise(
 ) -> str:
     """Run the assets of one partition and show each as a stage.
 
+    With one worker the run takes place in this process. With several its steps are processes that load the code
+    location from the settings, so resources swapped in `definitions` do not reach them, and `instance` must be on disk.
+
     Returns
     -------
     The run's id.
@@ -74,72 +79,103 @@ def materialise(
     AgristatError
         What the failing asset raised, as it raised it.
     RunFailedError
-        The run failed otherwise; the message carries Dagster's.
+        The run failed otherwise, or in another process; the message carries Dagster's.
     """
+    run = _in_this_process if _settings_of(definitions).execution.workers == 1 else _in_worker_processes
+    return run(definitions, partition, assets, instance, progress)
+
+
+def _in_this_process(
+    definitions: dg.Definitions,
+    partition: Partition,
+    assets: Sequence[dg.AssetKey],
+    instance: dg.DagsterInstance,
+    progress: Progress,
+) -> str:
     run_id = str(uuid.uuid4())
-    job = definitions.resolve_job_def(JOB)
-    stopped = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(instance, run_id, partition, progress, stopped), daemon=True)
-    watcher.start()
-    try:
-        result = job.execute_in_process(
-            run_config=QUIET,
-            instance=instance,
-            partition_key=partition_key(partition),
-            asset_selection=list(assets),
-            run_id=run_id,
-            raise_on_error=True,
-        )
-    except AgristatError:
-        raise
-    except Exception as error:
-        raise _named(error, run_id) from error
-    finally:
-        stopped.set()
-        watcher.join()
+    with RunDisplay(instance, lambda: run_id if instance.has_run(run_id) else None, partition.season, progress):
+        try:
+            result = definitions.resolve_job_def(JOB).execute_in_process(
+                run_config=QUIET,
+                instance=instance,
+                partition_key=partition_key(partition),
+                asset_selection=list(assets),
+                run_id=run_id,
+                raise_on_error=True,
+            )
+        except AgristatError:
+            raise
+        except Exception as error:
+            raise _named(error, run_id) from error
     if not result.success:
-        raise RunFailedError(
-            "the run ended without success", where=f"run {run_id}", remedy="Its log is in the Dagster UI"
-        )
+        raise _without_success(run_id)
     return run_id
+
+
+def _in_worker_processes(
+    definitions: dg.Definitions,
+    partition: Partition,
+    assets: Sequence[dg.AssetKey],
+    instance: dg.DagsterInstance,
+    progress: Progress,
+) -> str:
+    settings = _settings_of(definitions)
+    # Dagster chooses the id of such a run, so it is known again by a tag
+    token = str(uuid.uuid4())
+    tags = {
+        **region_seasons(load_catalogue(settings)).get_tags_for_partition_key(partition_key(partition)),
+        TOKEN: token,
+    }
+
+    def find_run() -> str | None:
+        found = instance.get_run_ids(dg.RunsFilter(tags={TOKEN: token}), limit=1)
+        return found[0] if found else None
+
+    with environment_of(settings), RunDisplay(instance, find_run, partition.season, progress):
+        from agristat_platform.code_location import season_job  # reads the environment
+
+        with dg.execute_job(
+            dg.reconstructable(season_job),
+            instance=instance,
+            run_config=QUIET,
+            tags=tags,
+            asset_selection=list(assets),
+            raise_on_error=False,
+        ) as result:
+            run_id, success = result.run_id, result.success
+            failures = [] if success else result.filter_events(lambda event: event.is_step_failure)
+    if success:
+        return run_id
+    if not failures:
+        raise _without_success(run_id)
+    raise _told_by(failures[0], run_id)
+
+
+def _settings_of(definitions: dg.Definitions) -> Settings:
+    catalogue: Catalogue = (definitions.resources or {})["catalogue"]
+    return catalogue.settings
+
+
+def _without_success(run_id: str) -> RunFailedError:
+    return RunFailedError("the run ended without success", where=f"run {run_id}", remedy=SEE_LOG)
+
+
+def _told_by(failure: dg.DagsterEvent, run_id: str) -> RunFailedError:
+    """What a step in another process raised: its innermost error in its own words."""
+    error = failure.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    said = failure.message if error is None else error.message.strip()
+    return RunFailedError(str(said), where=f"{failure.step_key}, run {run_id}", remedy=SEE_LOG)
 
 
 def _named(error: BaseException, run_id: str) -> AgristatError:
     """The platform's own error in the chain of causes, else one that carries Dagster's words."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()  # an error that was raised again by a retry is its own cause's cause
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, AgristatError):
             return cause
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return RunFailedError(
-        f"{type(error).__name__}: {error}", where=f"run {run_id}", remedy="Its log is in the Dagster UI"
-    )
-
-
-def _watch(
-    instance: dg.DagsterInstance, run_id: str, partition: Partition, progress: Progress, stopped: threading.Event
-) -> None:
-    """Turn step events into stages until told to stop, then drain what is left."""
-    running: dict[str, Stage] = {}
-    cursor: str | None = None
-    last_round = False
-    while True:
-        last_round = last_round or stopped.wait(POLL_SECONDS)
-        connection = instance.get_records_for_run(run_id, cursor=cursor) if instance.has_run(run_id) else None
-        for record in connection.records if connection else ():
-            _show(record.event_log_entry.dagster_event, running, partition, progress)
-        if connection:
-            cursor = connection.cursor
-        if last_round and not (connection and connection.has_more):
-            return
-
-
-def _show(event: dg.DagsterEvent | None, running: dict[str, Stage], partition: Partition, progress: Progress) -> None:
-    if event is None or event.step_key is None:
-        return
-    if event.event_type == dg.DagsterEventType.STEP_START:
-        running[event.step_key] = progress.start(f"{partition.season}  {event.step_key}")
-    elif event.event_type in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
-        stage = running.pop(event.step_key, None)
-        if stage is not None:
-            progress.end(stage, failed=event.event_type == dg.DagsterEventType.STEP_FAILURE)
+    return RunFailedError(f"{type(error).__name__}: {error}", where=f"run {run_id}", remedy=SEE_LOG)

@@ -13,16 +13,23 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+SHARE_OF_A_LINE = 0.10
+SECONDS_OF_A_LINE = 30.0
+
 
 @dataclass
 class Stage:
-    """One line of the display."""
+    """One line of the display. `units_first` are those that were done when counting began: they say nothing of the rate."""
 
     title: str
     started: float
     ended: float | None = None
     failed: bool = False
     note: str = ""
+    units_first: int | None = None
+    counted_since: float = 0.0
+    line_share: float = 0.0
+    line_at: float = 0.0
 
     def seconds(self) -> float:
         return (self.ended if self.ended is not None else time.monotonic()) - self.started
@@ -57,6 +64,23 @@ class Progress:
         """What the stage is doing just now."""
         stage.note = text
 
+    def advance(self, stage: Stage, done: int, units: int) -> None:
+        """`done` of a stage's `units` are finished: noted with the time left at the rate so far.
+
+        Without a terminal a line is printed for every tenth of the units, and after half a minute without one.
+        """
+        now = time.monotonic()
+        if stage.units_first is None:
+            stage.units_first, stage.counted_since = done, now
+            stage.line_share, stage.line_at = done / max(units, 1), now
+        left = seconds_left(done - stage.units_first, units - done, now - stage.counted_since)
+        stage.note = f"{done} of {units} tiles" + ("" if left is None else f", {duration(left)} left")
+        share = done / max(units, 1)
+        due = share - stage.line_share >= SHARE_OF_A_LINE or now - stage.line_at >= SECONDS_OF_A_LINE
+        if self._live is None and done < units and due:
+            stage.line_share, stage.line_at = share, now
+            self.console.print(f"  {'':6} {stage.seconds():6.1f} s  {stage.title}  {stage.note}", highlight=False)
+
     def end(self, stage: Stage, *, failed: bool = False, note: str = "") -> None:
         """A stage ends."""
         stage.ended, stage.failed, stage.note = time.monotonic(), failed, note
@@ -88,3 +112,15 @@ class Progress:
                 mark, Text(stage.title), Text(f"{stage.seconds():6.1f} s", style="cyan"), Text(stage.note, style="dim")
             )
         return Group(table)
+
+
+def seconds_left(made: int, missing: int, seconds: float) -> float | None:
+    """Time for `missing` units at the rate at which `made` took `seconds`; None before the first and after the last."""
+    return None if made <= 0 or missing <= 0 else seconds / made * missing
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -12,10 +12,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from agristat_platform.catalogue import Settings
-from agristat_platform.operations.dagster_home import ROOT, prepare_dagster_home
+from agristat_platform.operations.dagster_home import ROOT, places_of, prepare_dagster_home
 from agristat_platform.operations.errors import PortInUseError, ServerDidNotStartError
 
 START_SECONDS = 120
@@ -60,7 +59,7 @@ def dagster_ui(settings: Settings, *, host: str, port: int) -> Iterator[str]:
             cwd=ROOT,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env=_child_environment(settings, home),
+            env={**os.environ, **places_of(settings)},
             start_new_session=True,
         )
     try:
@@ -69,20 +68,6 @@ def dagster_ui(settings: Settings, *, host: str, port: int) -> Iterator[str]:
         yield url
     finally:
         _stop(child)
-
-
-def _child_environment(settings: Settings, home: Path) -> dict[str, str]:
-    """This process's environment with the places it works with made absolute: the child runs in another directory."""
-    places = {
-        "DAGSTER_HOME": str(home),
-        "AGRISTAT_CONFIG": str(settings.config_dir),
-        "AGRISTAT_HOME": str(settings.home),
-        "AGRISTAT_STORE_URI": settings.store_uri,
-        "AGRISTAT_REAL_DATA": str(settings.real_data),
-    }
-    if settings.mirror_uri is not None:
-        places["AGRISTAT_MIRROR_URI"] = settings.mirror_uri
-    return {**os.environ, **places}
 
 
 def _wait_until_up(child: subprocess.Popen[bytes], url: str, *, log: str) -> None:

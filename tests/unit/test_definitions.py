@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import dagster as dg
 import pytest
 
-from agristat_platform.catalogue import load_settings
+from agristat_platform.catalogue import ExecutionSection, load_settings
 from agristat_platform.definitions import build_definitions
 from assets.families import FAMILIES, code_version
 
@@ -73,7 +75,7 @@ KINDS = {
     "field_data": {"parquet"},
     "official_estimates": {"parquet"},
 }
-RESOURCES = {"catalogue", "storage", "io_manager", "warehouse", "imagery_catalogue", "field_archive"}
+RESOURCES = {"catalogue", "storage", "io_manager", "step_io", "warehouse", "imagery_catalogue", "field_archive"}
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,21 @@ def test_jobs_sensors_and_executor(definitions):
     assert [sensor.name for sensor in definitions.sensors] == ["warehouse_refresh"]
     assert definitions.executor is dg.in_process_executor
     assert not definitions.schedules
+
+
+def test_with_several_workers_steps_are_processes(settings):
+    several = dataclasses.replace(settings, execution=ExecutionSection(workers=3))
+    executor = build_definitions(several).executor
+    assert executor.name == "multiprocess"
+    assert executor.get_requirements(None) == dg.multiprocess_executor.get_requirements(None)
+
+
+def test_composites_are_made_in_batches_of_tiles(definitions):
+    graph = definitions.resolve_assets_def("composites").node_def
+    assert {node.name for node in graph.nodes} == {
+        "plan_composites", "compose_tiles", "list_composite_files", "assemble_composites", "publish_composites",
+    }  # fmt: skip
+    assert graph.node_named("compose_tiles").definition.retry_policy.max_retries == 2
 
 
 def test_resources_can_be_swapped_but_only_those_there_are(settings, definitions):

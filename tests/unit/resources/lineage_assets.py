@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from agristat_platform.catalogue import Partition
 from resources.io_managers import VersionedIOManager
+from resources.step_io import StepIOManager
 from resources.storage import Draft, StorageResource, StoredVersion
 
 SEASONS = dg.MultiPartitionsDefinition(
@@ -109,13 +110,13 @@ def chains(
     return result(draft)
 
 
-@dg.op(out=dg.DynamicOut(int))
+@dg.op(out=dg.DynamicOut(int, io_manager_key="step_io"))
 def batches(labels: StoredVersion):
     for batch in range(labels.table("labels").column("n")[0].as_py() - 1):
         yield dg.DynamicOutput(batch, mapping_key=f"b{batch}")
 
 
-@dg.op
+@dg.op(out=dg.Out(io_manager_key="step_io"))
 def work(batch: int) -> list:
     return [batch, batch * batch]
 
@@ -135,7 +136,8 @@ def mosaics(labels):
 def resources(base: str) -> dict:
     storage = StorageResource(store_uri=f"{base}/nas", mirror_uri=f"{base}/mirror", scratch_dir=f"{base}/scratch")
     io_manager = VersionedIOManager(storage=storage, not_applicable={"us-iowa": ["labels"]})
-    return {"storage": storage, "io_manager": io_manager}
+    step_io = StepIOManager(scratch_dir=f"{base}/scratch")
+    return {"storage": storage, "io_manager": io_manager, "step_io": step_io}
 
 
 ASSETS = [labels, models, maps, trends, chains, mosaics]
