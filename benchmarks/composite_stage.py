@@ -35,7 +35,7 @@ import shapely
 from affine import Affine
 from scipy import ndimage
 
-from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, season_intervals
+from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, MaskSettings, season_intervals
 from agristat_platform.imagery import build_composites
 from agristat_platform.imagery.layers import write_cog
 
@@ -115,19 +115,16 @@ def months(dates: int) -> list[Any]:
 
 
 def platform(folder: Path, target: Path, side: int, dates: int) -> Path:
-    """The platform's own stage."""
+    """The platform's own stage; the masks are not dilated, since the peer's are not."""
     items = read_items(folder)
-    scenes = pa.table(
-        {
-            "kept": [True] * len(items),
-            "in_season": [True] * len(items),
-            "item": [json.dumps(item.to_dict()) for item in items],
-        }
-    )
+    rows = [json.dumps(item.to_dict()) for item in items]
+    scenes = pa.table({"kept": [True] * len(items), "in_season": [True] * len(items), "item": rows})
     imagery = ImagerySource(
-        catalogue="embedded", collections={"sentinel-2-l2a": CollectionRequest(bands=tuple(BANDS))}, interval="month"
-    )
-    return build_composites(scenes, region_grid(side), months(dates), imagery, target).files[0]
+        catalogue="embedded", collections={"sentinel-2-l2a": CollectionRequest(bands=tuple(BANDS))}, interval="month",
+        masks=MaskSettings(cloud_dilation_m=0, shadow_dilation_m=0),
+    )  # fmt: skip
+    build_composites(scenes, region_grid(side), months(dates), imagery, target)
+    return target
 
 
 def peer(folder: Path, target: Path, side: int, dates: int, chunked: bool) -> Path:
@@ -167,7 +164,7 @@ def peer(folder: Path, target: Path, side: int, dates: int, chunked: bool) -> Pa
                 dataset.write(stored.compute().values if chunked else stored.values, layer)
     write_cog(working, target / "peer.tif")
     working.unlink()
-    return target / "peer.tif"
+    return target
 
 
 def work(name: str, folder: Path, target: Path, side: int, dates: int) -> Path:
@@ -175,6 +172,15 @@ def work(name: str, folder: Path, target: Path, side: int, dates: int) -> Path:
     if name == "platform":
         return platform(folder, target, side, dates)
     return peer(folder, target, side, dates, chunked=name == "chunked")
+
+
+def pixels_of(folder: str) -> np.ndarray:
+    """All layers of the files in a folder, in the order of their names."""
+    layers = []
+    for path in sorted(Path(folder).glob("*.tif")):
+        with rasterio.open(path) as dataset:
+            layers.append(dataset.read())
+    return np.concatenate(layers)
 
 
 def resident_mib() -> float:
@@ -232,9 +238,9 @@ def compare(repeats: int, side: int, dates: int) -> None:
                 f"{KERNELS[name]:28}{figures['cpu']:8.2f}{figures['wall']:8.2f}"
                 f"{figures['memory']:8.0f}{figures['resident']:8.0f}"
             )
-        ours = rasterio.open(results["platform"][0]["file"]).read()
+        ours = pixels_of(results["platform"][0]["file"])
         for name in names[1:]:
-            theirs = rasterio.open(results[name][0]["file"]).read()
+            theirs = pixels_of(results[name][0]["file"])
             apart = np.abs(ours.astype(np.int32) - theirs)
             time_ratio = middle[name]["cpu"] / middle["platform"]["cpu"]
             memory_ratio = middle[name]["memory"] / middle["platform"]["memory"]
