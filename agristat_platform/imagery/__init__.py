@@ -36,6 +36,7 @@ from agristat_platform.imagery.errors import (
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
 from agristat_platform.imagery.ingest import IngestedWindows, ingest_windows
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, read_layer, read_layers, write_cog
+from agristat_platform.imagery.level_1c import Sen2Cor, add_safe_product, correct_level_1c, find_sen2cor
 from agristat_platform.imagery.local_catalogue import (
     catalogue_composites,
     collection_link,
@@ -103,6 +104,7 @@ __all__ = [
     "SceneReader",
     "SearchAnswer",
     "SeasonAssessment",
+    "Sen2Cor",
     "Sen2CorFailedError",
     "Sen2CorMissingError",
     "SpeckleAccumulator",
@@ -115,6 +117,7 @@ __all__ = [
     "UnknownBaselineError",
     "UnknownCollectionError",
     "UnreadableSceneError",
+    "add_safe_product",
     "assemble_file",
     "assess_scenes",
     "assess_season",
@@ -127,8 +130,10 @@ __all__ = [
     "composite_documents",
     "composite_item",
     "composite_items",
+    "correct_level_1c",
     "dilate_sky",
     "files_of_kept_scenes",
+    "find_sen2cor",
     "finished_unit",
     "href_of",
     "ingest_windows",

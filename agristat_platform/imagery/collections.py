@@ -168,6 +168,8 @@ COLLECTIONS: dict[str, Collection] = {
     )
 }
 
+LEVEL_1C_NAMES = frozenset({"sentinel-2-l1c", "sentinel-s2-l1c", "sentinel2-l1c"})
+
 
 def collection_table(name: str) -> Collection:
     """The table of a collection, by its platform name or any catalogue's name for it.
@@ -180,9 +182,14 @@ def collection_table(name: str) -> Collection:
     for collection in COLLECTIONS.values():
         if name == collection.name or name in collection.aliases:
             return collection
-    raise UnknownCollectionError(
-        f"no band table for collection {name!r}", remedy=f"Collections that can be read: {', '.join(COLLECTIONS)}"
-    )
+    known = f"Collections that can be read: {', '.join(COLLECTIONS)}"
+    if name in LEVEL_1C_NAMES:
+        raise UnknownCollectionError(
+            f"collection {name!r} is Sentinel-2 Level-1C, whose atmosphere has not been corrected",
+            remedy="Ask for sentinel-2-l2a, or correct its products on this machine with Sen2Cor: agristat scenes add. "
+            + known,
+        )
+    raise UnknownCollectionError(f"no band table for collection {name!r}", remedy=known)
 
 
 def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

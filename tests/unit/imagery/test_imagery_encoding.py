@@ -89,6 +89,8 @@ def test_unknown_band_and_collection_name_the_known_ones():
         S2.band("B4")
     with pytest.raises(UnknownCollectionError, match=r"sentinel-3.*sentinel-2-l2a"):
         collection_table("sentinel-3")
+    with pytest.raises(UnknownCollectionError, match=r"Level-1C.*agristat scenes add.*sentinel-2-l2a"):
+        collection_table("sentinel-2-l1c")
 
 
 def test_masks_are_never_composited(request_bands):
