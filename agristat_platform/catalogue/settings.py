@@ -22,7 +22,7 @@ from agristat_platform.catalogue.yaml_source import display_path, read_yaml
 SETTINGS_FILE = "agristat.yaml"
 PATH_PLACEHOLDERS = ("{real_data}", "{config}", "{home}")
 SEASON_PLACEHOLDER = "{season}"
-CatalogueKind = Literal["embedded", "stac_api", "earth_search", "planetary_computer"]
+CatalogueKind = Literal["embedded", "stac_api", "earth_search", "planetary_computer", "cdse"]
 
 
 class FileSection(BaseModel):
@@ -38,7 +38,8 @@ class CatalogueEndpoint(FileSection):
     ----------
     kind:
         `embedded`: served by the platform itself over the items in the archive folder; `stac_api`: any STAC API;
-        `earth_search`, `planetary_computer`: those services, whose names of assets and access to files differ.
+        `earth_search`, `planetary_computer`, `cdse` (Copernicus Data Space): those services, whose names of assets and
+        access to files differ.
     url:
         Its address; None for the embedded one, whose address is known once it runs.
     """

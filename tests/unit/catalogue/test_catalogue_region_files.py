@@ -113,10 +113,10 @@ BAD_FILES = {
     "several at once, names of other files among them": (
         [("interval: month", "intervall: month"), ("crops: demo", "crops: dmeo"), (": embedded", ": embeded")],
         [
-            "imagery.intervall: unknown key; allowed: catalogue, collections, interval, max_cloud_share, "
-            'min_aoi_cover, files (did you mean "interval"?)',
+            "imagery.intervall: unknown key; allowed: catalogue, collections, interval, method, percentiles, masks, "
+            'harmonise, speckle_filter, ingest, max_cloud_share, min_aoi_cover, files (did you mean "interval"?)',
             'crops: got "dmeo"; allowed: bahia, demo, iowa, mexico-sonora, senegal, spain (did you mean "demo"?)',
-            'imagery.catalogue: got "embeded"; allowed: embedded, earth-search, planetary-computer '
+            'imagery.catalogue: got "embeded"; allowed: embedded, earth-search, planetary-computer, cdse '
             '(did you mean "embedded"?)',
         ],
     ),

@@ -84,7 +84,7 @@ def test_an_unknown_catalogue_names_those_there_are(config_dir: Path) -> None:
         ("[4, 10]", "[10, 4]", "season_start_months: give months from 1 to 12, rising, each once"),
         ("[4, 10]", "[4, 13]", "season_start_months: give months from 1 to 12, rising, each once"),
         ("kind: earth_search\n", "kind: earth-search\n", 'catalogues.earth-search.kind: got "earth-search"; allowed: '
-         'embedded, stac_api, earth_search, planetary_computer (did you mean "earth_search"?)'),
+         'embedded, stac_api, earth_search, planetary_computer, cdse (did you mean "earth_search"?)'),
         ("    url: https://earth-search.aws.element84.com/v1\n", "",
          "catalogues.earth-search: give a url that starts with http:// or https://"),
         ("kind: embedded\n", "kind: embedded\n    url: http://localhost\n",
@@ -125,5 +125,5 @@ def test_a_wrong_number_of_workers_is_named(config_dir: Path, text: str) -> None
 
 def test_tiles_too_small_to_be_meant_are_refused_with_the_field(config_dir: Path) -> None:
     write(config_dir, ("  tile_rows: null", "  tile_rows: 3"))
-    with pytest.raises(ConfigurationError, match="execution.tile_rows"):
+    with pytest.raises(ConfigurationError, match=r"execution\.tile_rows"):
         load_settings(config_dir, {})
