@@ -19,6 +19,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     hdstats = peer()
     stack, skies = observations(options.dates, options.bands, options.side)
-    pixels, days = options.side**2, np.arange(options.dates)
+    pixels, days = options.side**2, list(range(options.dates))
     print(f"{options.dates} dates, {options.bands} bands, {pixels / 1e6:g} million pixels")
     for name, clear in skies.items():
         bits = pack_clear(clear)
@@ -108,7 +109,7 @@ def main() -> None:
         if hdstats is not None:
             reflectance = np.where(clear[:, None], stack * np.float32(1e-4), np.nan).astype(np.float32)
             last = np.ascontiguousarray(reflectance.transpose(2, 3, 1, 0))
-            theirs, values = speed(lambda last=last: hdstats(last, eps=TOLERANCE), pixels, options.repeats)
+            theirs, values = speed(partial(hdstats, last, eps=TOLERANCE), pixels, options.repeats)
             centre = np.nan_to_num(np.moveaxis(values, -1, 0)) * 1e4
             sums = [sum_of_distances(stack, clear, made) for made in (median, centre)]
             print(f"  {'hdstats.nangeomedian_pcm':32}{theirs:8.2f}")

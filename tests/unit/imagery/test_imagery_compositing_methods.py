@@ -31,7 +31,7 @@ def complete_at(stack, clear, place):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from([0, 1, 2, 3, 4, 7, 8, 9, 33, 64, 65, 130]), st.integers(0, 2**32 - 1))
+@given(st.sampled_from([0, 1, 2, 3, 4, 7, 8, 9, 33, 64, 65, 150, 301]), st.integers(0, 2**32 - 1))
 def test_medians_means_and_percentiles_of_what_is_clear(depth, seed):
     stack, clear = case(seed, depth)
     bits = pack_clear(clear)
