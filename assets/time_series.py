@@ -1,6 +1,7 @@
 """time_series: each segment's indices over the season, gap-filled and smoothed, with flags where there is too little to go by."""
 
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,7 @@ from resources.storage import Draft, StorageResource, StoredVersion
 
 FLAGGED_SHARE = 0.05
 IMPLAUSIBLE_SHARE = 0.001
+REPORT_EVERY_S = 30
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -81,7 +83,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         with storage.store.draft("time_series", partition, stage="features") as draft:
             with rasterio.open(segments.path("segments.tif")) as raster:
                 labels = segment_features.SegmentLabels.of_table(lambda rows: _rows_of(raster, rows), polygons)
-                rasters = _observe(draft, overpasses, plan, labels, region.grid(), source, settings, season_grid)
+                rasters = _observe(
+                    context, draft, overpasses, plan, labels, region.grid(), source, settings, season_grid
+                )
             summary = segment_features.write_series(
                 draft.path("observations.parquet"),
                 labels.ids,
@@ -125,7 +129,23 @@ def _rows_of(raster: rasterio.DatasetReader, rows: slice) -> npt.NDArray[Any]:
     return np.asarray(raster.read(1, window=Window(0, rows.start, raster.width, rows.stop - rows.start)))
 
 
+def _logged(context: dg.AssetExecutionContext) -> segment_features.Progress:
+    """Progress for the log: at most a line every half minute, with an estimate of the time left."""
+    started = said = time.monotonic()
+
+    def report(what: str, done: int, everything: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= REPORT_EVERY_S:
+            left = (now - started) / done * (everything - done)
+            context.log.info("%s: %d of %d overpasses, about %.0f min left", what, done, everything, left / 60)
+            said = now
+
+    return report
+
+
 def _observe(
+    context: dg.AssetExecutionContext,
     draft: Draft,
     overpasses: Sequence[SeriesOverpass],
     plan: SeriesPlan,
@@ -143,7 +163,7 @@ def _observe(
         if wanted:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pixels-", dir=draft.directory.parent))
             listeners.append(segment_features.PixelScratch(Path(folder), grid, wanted))
-        segment_features.read_overpasses(overpasses, grid, source, listeners)
+        segment_features.read_overpasses(overpasses, grid, source, listeners, progress=_logged(context))
         if not wanted:
             return []
         return segment_features.write_pixel_series(listeners[1], grid, season_grid, settings, draft.directory)

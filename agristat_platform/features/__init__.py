@@ -15,6 +15,7 @@ from agristat_platform.features.errors import (
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import (
+    Progress,
     SeriesOverpass,
     files_of_overpasses,
     read_overpasses,
@@ -72,6 +73,7 @@ __all__ = [
     "LayerTableError",
     "ObservationWriter",
     "PixelScratch",
+    "Progress",
     "ReflectanceScaleError",
     "SegmentLabels",
     "SegmentMismatchError",

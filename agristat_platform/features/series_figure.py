@@ -10,6 +10,8 @@ import numpy as np
 from agristat_platform.features.segment_series import SeriesExample
 from agristat_platform.timeseries import SeasonGrid
 
+LEAST_SPAN = 0.25
+
 
 def series_png(examples: Sequence[SeriesExample], grid: SeasonGrid, *, simulated: bool = False) -> bytes:
     """Draw each example's observations (hollow where they do not count) with the smooth samples through them.
@@ -60,6 +62,9 @@ def series_png(examples: Sequence[SeriesExample], grid: SeasonGrid, *, simulated
             loc="left",
             color="#b2182b" if example.too_few else "black",
         )
+        low, high = panel.get_ylim()
+        lacking = max(LEAST_SPAN - (high - low), 0) / 2  # a flat series must not look like a season
+        panel.set_ylim(low - lacking, high + lacking)
         panel.set_ylabel(example.index, fontsize=9)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)

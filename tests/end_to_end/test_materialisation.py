@@ -144,6 +144,27 @@ def test_pictures_are_pngs_that_show_something(demo, asset, name):
         assert np.unique(picture.read(), axis=None).size > 10
 
 
+@pytest.mark.parametrize("season", [FIRST, SECOND])
+def test_series_cover_every_segment_and_reach_the_features(demo, season):
+    stored, dates = demo.stored("time_series", season), demo.region.season(season)
+    series, seen = stored.table("series"), stored.table("observations")
+    segments = demo.stored("segments", season).table("segments").num_rows
+    indices = demo.region.time_series.indices
+    assert series.num_rows == segments * len(indices)
+    assert stored.manifest.parameters["left_out"] == {}
+    assert set(seen["collection"].to_pylist()) == {"sentinel-2-l2a", "landsat-c2-l2"}
+    days = set(seen["date"].to_pylist())
+    assert min(days) < dates.start  # what holds the ends of the curves
+    assert max(days) >= dates.end
+    flagged = series.filter(series["too_few"])
+    assert flagged["samples"].null_count == flagged.num_rows == series["samples"].null_count
+    features = demo.stored("features", season).table("features")
+    peaks = features["ndvi_season_peak_day"].drop_null().to_numpy()
+    assert len(peaks) > segments / 2
+    assert ((peaks > 0) & (peaks < (dates.end - dates.start).days)).all()
+    assert features["series_clear_dates"].null_count == 0
+
+
 def test_estimates_are_tidy_and_lie_near_the_truth(demo):
     near, published = 0, 0
     for season in (FIRST, SECOND):
