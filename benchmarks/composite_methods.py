@@ -75,7 +75,7 @@ def peer() -> Callable[..., NDArray[np.float32]] | None:
     package = importlib.util.module_from_spec(found)  # not executed
     sys.modules["hdstats"] = package
     geomedian = importlib.import_module("hdstats.geomedian")
-    return geomedian.nangeomedian_pcm  # type: ignore[no-any-return]
+    return geomedian.nangeomedian_pcm
 
 
 def main() -> None:
