@@ -62,8 +62,8 @@ class UnitLog:
     what: str = "unit"
     done: int = 0
     made: int = 0
-    _started: float = field(default_factory=time.monotonic)
-    _said: float = field(default_factory=time.monotonic)
+    _started: float = field(default_factory=lambda: time.monotonic())
+    _said: float = field(default_factory=lambda: time.monotonic())
 
     def count(self, *, made: bool) -> None:
         """A unit is done; `made` says that it was not found finished."""

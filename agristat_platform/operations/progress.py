@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-SHARE_OF_A_LINE = 0.10
+LINES = 10  # of a stage's progress in a log
 SECONDS_OF_A_LINE = 30.0
 
 
@@ -28,7 +28,7 @@ class Stage:
     note: str = ""
     units_first: int | None = None
     counted_since: float = 0.0
-    line_share: float = 0.0
+    line_units: int = 0
     line_at: float = 0.0
 
     def seconds(self) -> float:
@@ -72,13 +72,12 @@ class Progress:
         now = time.monotonic()
         if stage.units_first is None:
             stage.units_first, stage.counted_since = done, now
-            stage.line_share, stage.line_at = done / max(units, 1), now
+            stage.line_units, stage.line_at = done, now
         left = seconds_left(done - stage.units_first, units - done, now - stage.counted_since)
         stage.note = f"{done} of {units} tiles" + ("" if left is None else f", {duration(left)} left")
-        share = done / max(units, 1)
-        due = share - stage.line_share >= SHARE_OF_A_LINE or now - stage.line_at >= SECONDS_OF_A_LINE
+        due = (done - stage.line_units) * LINES >= units or now - stage.line_at >= SECONDS_OF_A_LINE
         if self._live is None and done < units and due:
-            stage.line_share, stage.line_at = share, now
+            stage.line_units, stage.line_at = done, now
             self.console.print(f"  {'':6} {stage.seconds():6.1f} s  {stage.title}  {stage.note}", highlight=False)
 
     def end(self, stage: Stage, *, failed: bool = False, note: str = "") -> None:
