@@ -155,7 +155,9 @@ def publish_composites(
             catalogue=catalogue,
             parameters=_parameters(plan.imagery, made.layers),
             external=[
-                _scene_file_record(file) for file in imagery.files_of_kept_scenes(scenes.table("scenes"), plan.imagery)
+                record
+                for file in imagery.files_of_kept_scenes(scenes.table("scenes"), plan.imagery)
+                for record in _scene_file_records(file)
             ],
             metadata={
                 **table_metadata(made.layers),
@@ -266,9 +268,16 @@ def _parameters(source: Any, layers: pa.Table) -> dict[str, Any]:
     }
 
 
-def _scene_file_record(file: imagery.SceneFile) -> ExternalRecord:
-    """A file the composite was made from; hashed where it lies on this machine, a remote one is known by its address."""
+def _scene_file_records(file: imagery.SceneFile) -> list[ExternalRecord]:
+    """A file the composite was made from; hashed where it lies on this machine, a remote one is known by its address.
+
+    A window in the archive is followed by the file that it was copied from.
+    """
     name, path = f"{file.scene_id}/{file.band}", Path(file.href)
     if path.is_file():
-        return file_record("scene file", path, name)
-    return ExternalRecord(kind="scene file", id=name, href=file.href)
+        records = [file_record("scene file", path, name)]
+    else:
+        records = [ExternalRecord(kind="scene file", id=name, href=file.href)]
+    if file.origin is not None:
+        records.append(ExternalRecord(kind="scene file origin", id=name, href=file.origin))
+    return records

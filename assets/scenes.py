@@ -1,6 +1,8 @@
 """scenes: which satellite scenes of a season can be used over a region, and why the others cannot."""
 
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -61,6 +63,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             # imagery knows collections, a person looks for the region and season
             raise type(error)(error.what, where=f"{partition}, {error.where}", remedy=error.remedy) from error
         table, overpasses = found.scenes, found.overpasses
+        windows = None
+        if source.ingest:
+            folder = Path(imagery_catalogue.archive_dir) / region.code / "windows"
+            progress = partial(_logged, context.log)
+            table, windows = imagery.ingest_kept_scenes(table, region.grid(), source, folder, progress=progress)
         inside = table.filter(table["in_season"])
         kept = inside.filter(inside["kept"])
         context.log.info(
@@ -93,6 +100,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "cloud_dilation_m": source.masks.cloud_dilation_m,
                     "shadow_dilation_m": source.masks.shadow_dilation_m,
                     "collections": {name: list(request.bands) for name, request in source.collections.items()},
+                    "ingest": source.ingest,
                 },
                 external=[_scene_record(row) for row in table.to_pylist()],
                 metadata={
@@ -101,7 +109,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "by_collection": markdown_table(_by_collection(source, table)),
                     "overpasses": markdown_table([_overpass_line(row) for row in overpasses.to_pylist()]),
                     "sky": picture(calendar, "Clear share by date and tile"),
+                    "superseded": sum(imagery.superseded_counts(table).values()),
                     "dropped": markdown_table(dropped),
+                    **({} if windows is None else {"windows": markdown_table([_windows_line(windows)])}),
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "scenes.parquet", imagery.SCENES_SCHEMA),
@@ -183,7 +193,23 @@ def _empty_intervals(region: Region, season: str, kept: pa.Table) -> list[str]:
     return [f"{name} {i.label}" for name in wanted for i in intervals if (name, i.index) not in seen]
 
 
+def _logged(log: dg.DagsterLogManager, what: str, done: int, total: int) -> None:
+    """A line in the log at every tenth of the way."""
+    if done * 10 // total != (done - 1) * 10 // total:
+        log.info("%s: %d of %d", what, done, total)
+
+
+def _windows_line(windows: imagery.IngestedWindows) -> dict[str, Any]:
+    return {
+        "fetched": windows.fetched,
+        "reused": windows.reused,
+        "left where they are": windows.left,
+        "MiB fetched": round(windows.bytes / 2**20, 1),
+    }
+
+
 def _scene_record(row: dict[str, Any]) -> ExternalRecord:
-    """A scene as the manifest names it: its STAC id and the address of its first file."""
+    """A scene as the manifest names it: its STAC id and the address of its first file, where the catalogue keeps it."""
     assets = json.loads(row["item"])["assets"]
-    return ExternalRecord(kind="scene", id=row["scene_id"], href=assets[min(assets)]["href"])
+    first = assets[min(assets)]
+    return ExternalRecord(kind="scene", id=row["scene_id"], href=first.get(imagery.ORIGIN, first["href"]))

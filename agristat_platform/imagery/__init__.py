@@ -34,7 +34,7 @@ from agristat_platform.imagery.errors import (
     UnreadableSceneError,
 )
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
-from agristat_platform.imagery.ingest import IngestedWindows, ingest_windows
+from agristat_platform.imagery.ingest import IngestedWindows, ingest_kept_scenes, ingest_windows
 from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, read_layer, read_layers, write_cog
 from agristat_platform.imagery.level_1c import Sen2Cor, add_safe_product, correct_level_1c, find_sen2cor
 from agristat_platform.imagery.local_catalogue import (
@@ -56,7 +56,7 @@ from agristat_platform.imagery.masks import (
 from agristat_platform.imagery.overpasses import Overpass, merged_pixels, observation_day, overpasses_of, tile_skies
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.reading import SceneReader
-from agristat_platform.imagery.scene_files import SceneFile, files_of_kept_scenes
+from agristat_platform.imagery.scene_files import ORIGIN, SceneFile, files_of_kept_scenes
 from agristat_platform.imagery.scenes import (
     OVERPASSES_SCHEMA,
     SCENES_SCHEMA,
@@ -75,6 +75,7 @@ __all__ = [
     "COLLECTIONS",
     "DATA_MISSING",
     "LAYERS_SCHEMA",
+    "ORIGIN",
     "OVERPASSES_SCHEMA",
     "SCENES_SCHEMA",
     "STORAGE",
@@ -136,6 +137,7 @@ __all__ = [
     "find_sen2cor",
     "finished_unit",
     "href_of",
+    "ingest_kept_scenes",
     "ingest_windows",
     "kept_items",
     "merged_pixels",

@@ -19,13 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pystac
 import rasterio
 from rasterio.errors import RasterioError
 
-from agristat_platform.catalogue import Grid
+from agristat_platform.catalogue import Grid, ImagerySource
 from agristat_platform.imagery.access import FileAccess
-from agristat_platform.imagery.collections import Band
+from agristat_platform.imagery.collections import Band, requested_bands
 from agristat_platform.imagery.encoding import asset_of, collection_of, href_of
 from agristat_platform.imagery.reading import unreadable
 from agristat_platform.imagery.scene_files import ORIGIN, bands_read
@@ -61,6 +62,43 @@ class IngestedWindows:
     reused: int
     left: int
     bytes: int
+
+
+def ingest_kept_scenes(
+    scenes: pa.Table, grid: Grid, imagery: ImagerySource, directory: Path, *, progress: Progress | None = None
+) -> tuple[pa.Table, IngestedWindows]:
+    """`ingest_windows` of every kept scene of a table, those around the season with them.
+
+    Parameters
+    ----------
+    scenes:
+        `SCENES_SCHEMA`.
+    imagery:
+        Bands by collection, and the masks' dilation, which decides how far around the region masks are copied.
+
+    Returns
+    -------
+    The table with the column `item` of kept scenes replaced, and the windows.
+
+    Raises
+    ------
+    As `ingest_windows`.
+    """
+    rows = scenes.select(["kept", "item"]).to_pylist()
+    items = [pystac.Item.from_dict(json.loads(row["item"])) for row in rows if row["kept"]]
+    margin_m = max(imagery.masks.cloud_dilation_m, imagery.masks.shadow_dilation_m)
+    done = ingest_windows(
+        items, grid, requested_bands(imagery.collections), directory, mask_margin_m=margin_m, progress=progress
+    )
+    moved = iter(done.items)
+    texts = [
+        json.dumps(next(moved).to_dict(include_self_link=True, transform_hrefs=False), sort_keys=True)
+        if row["kept"]
+        else row["item"]
+        for row in rows
+    ]
+    place = scenes.schema.get_field_index("item")
+    return scenes.set_column(place, scenes.schema.field("item"), pa.array(texts, pa.string())), done
 
 
 @dataclass(frozen=True)

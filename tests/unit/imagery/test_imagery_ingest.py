@@ -20,6 +20,7 @@ from agristat_platform.imagery import (
     SceneReader,
     UnreadableSceneError,
     files_of_kept_scenes,
+    ingest_kept_scenes,
     ingest_windows,
 )
 
@@ -213,3 +214,20 @@ def test_manifests_can_name_the_window_and_where_it_came_from(scene, grid, tmp_p
     red, mask = files_of_kept_scenes(table, request_bands(sentinel_2_l2a=["B04"]))
     assert (red.band, Path(red.href).name, red.origin) == ("B04", "B04.tif", str(scene[1] / "B04.tif"))
     assert (mask.band, mask.origin) == ("SCL", str(scene[1] / "SCL.tif"))
+
+
+def test_kept_scenes_of_a_table_are_replaced_and_no_other(scene, grid, tmp_path, request_bands):
+    whole = json.dumps(placed(scene, scene[1]).to_dict(include_self_link=False))
+    table = pa.table({"kept": [False, True], "in_season": [True, False], "item": [whole, whole]})
+    seen = []
+    moved, done = ingest_kept_scenes(
+        table, grid, request_bands(sentinel_2_l2a=["B04"]), tmp_path / "w", progress=lambda *said: seen.append(said)
+    )
+    assert moved.schema == table.schema
+    assert moved["item"][0].as_py() == whole
+    assets = json.loads(moved["item"][1].as_py())["assets"]
+    assert assets["B04"]["href"] == str(tmp_path / "w" / "sentinel-2-l2a" / "S2A_30TTM" / "B04.tif")
+    assert assets["B04"]["agristat:origin"] == str(scene[1] / "B04.tif")
+    # masks reach 60 m further, three of their pixels, and two more as every file does
+    assert assets["SCL"]["proj:shape"] == [24 + 2 * 5, 30 + 2 * 5]
+    assert (done.fetched, seen[-1]) == (2, ("windows", 2, 2))
