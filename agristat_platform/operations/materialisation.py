@@ -9,10 +9,11 @@ import dagster as dg
 
 from agristat_platform.catalogue import Catalogue, Partition, Settings, load_catalogue
 from agristat_platform.errors import AgristatError
-from agristat_platform.operations.dagster_home import environment_of
+from agristat_platform.operations.dagster_home import environment_of, prepare_dagster_home
 from agristat_platform.operations.errors import RunFailedError, UnknownSelectionError
 from agristat_platform.operations.progress import Progress
 from agristat_platform.operations.run_display import RunDisplay
+from agristat_platform.operations.worker_server import start_worker_server
 from assets.families import families_of
 from assets.partitions import partition_key, region_seasons
 
@@ -134,6 +135,7 @@ def _in_worker_processes(
     with environment_of(settings), RunDisplay(instance, find_run, partition.season, progress):
         from agristat_platform.code_location import season_job  # reads the environment
 
+        start_worker_server(prepare_dagster_home(settings) / "workers.log")
         with dg.execute_job(
             dg.reconstructable(season_job),
             instance=instance,
