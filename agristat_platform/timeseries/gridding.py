@@ -23,8 +23,8 @@ from agristat_platform.timeseries.blocks import (
 )
 from agristat_platform.timeseries.season import Days, SeasonGrid
 
-# Rows of the tally: nodes observed, clear dates in the season, latest clear day, longest gap, first and last node observed.
-_PRESENT, _CLEAR, _LATEST, _GAP, _FIRST_NODE, _LAST_NODE = 0, 1, 2, 3, 4, 5
+# Rows of the tally: nodes observed, clear dates in the season, latest clear day, longest gap.
+_PRESENT, _CLEAR, _LATEST, _GAP = 0, 1, 2, 3
 _LONG_AGO = -1_000_000
 
 
@@ -68,7 +68,6 @@ def _bin(values, weights, stored, dates, last_day, first, last, block, order, n_
             block[INDEX(t) * ROW + WEIGHT + INDEX(s)] = 0.0
     tally[:] = 0
     tally[_LATEST] = _LONG_AGO
-    tally[_FIRST_NODE] = n_nodes
     supported[:] = 0
     for k in range(len(by_day)):
         row = INDEX(max(node[k], 0) + len(order)) * ROW
@@ -97,26 +96,30 @@ def _bin(values, weights, stored, dates, last_day, first, last, block, order, n_
             weight = block[row + WEIGHT + INDEX(s)]
             block[row + OBSERVED + INDEX(s)] /= weight if weight > 0.0 else 1.0
             tally[_PRESENT, s] += 1 if weight > 0.0 else 0
-            tally[_FIRST_NODE, s] = min(tally[_FIRST_NODE, s], t if weight > 0.0 else n_nodes)
-            tally[_LAST_NODE, s] = t if weight > 0.0 else tally[_LAST_NODE, s]
     for s in range(last - first):
         tally[_GAP, s] = max(tally[_GAP, s], last_day - max(tally[_LATEST, s], 0))
     return refused
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _level_ends(block, order, n_nodes, tally):  # type: ignore[no-untyped-def]
+def _level_ends(block, order, n_nodes, count):  # type: ignore[no-untyped-def]
     """The curve stays level before the first and after the last node observed, where it would run on along its slope."""
-    for t in range(n_nodes - 2, -1, -1):
-        row = INDEX(t + len(order)) * ROW
-        for s in range(BLOCK):
-            after = block[row + ROW + SOLUTION + INDEX(s)]
-            block[row + SOLUTION + INDEX(s)] = after if t < tally[_FIRST_NODE, s] else block[row + SOLUTION + INDEX(s)]
-    for t in range(1, n_nodes):
-        row = INDEX(t + len(order)) * ROW
-        for s in range(BLOCK):
-            before = block[row - ROW + SOLUTION + INDEX(s)]
-            block[row + SOLUTION + INDEX(s)] = before if t > tally[_LAST_NODE, s] else block[row + SOLUTION + INDEX(s)]
+    begin = INDEX(len(order)) * ROW
+    for s in range(INDEX(count)):
+        at = begin + s
+        end = begin + INDEX(n_nodes - 1) * ROW + s
+        first = at
+        while first < end and not block[first + WEIGHT] > 0.0:
+            first += ROW
+        last = end
+        while last > first and not block[last + WEIGHT] > 0.0:
+            last -= ROW
+        while at < first:
+            block[at + SOLUTION] = block[first + SOLUTION]
+            at += ROW
+        while end > last:
+            block[end + SOLUTION] = block[last + SOLUTION]
+            end -= ROW
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -167,7 +170,7 @@ def season_range(  # type: ignore[no-untyped-def]
     Returns how many values or weights are not allowed (the result is void then)."""
     n_nodes = len(bands)
     block = np.zeros((n_nodes + 2 * len(order)) * ROW)
-    inverse_smoothing, tally = np.ones(BLOCK), np.zeros((6, BLOCK), np.int64)
+    inverse_smoothing, tally = np.ones(BLOCK), np.zeros((4, BLOCK), np.int64)
     supported = np.zeros((len(places[0]), BLOCK), np.uint8)
     refused = 0
     for first in range(start, stop, BLOCK):
@@ -176,7 +179,7 @@ def season_range(  # type: ignore[no-untyped-def]
             inverse_smoothing[s] = 1.0 / smoothing[first + s if len(smoothing) > 1 else 0]
         refused += _bin(values, weights, stored, dates, last_day, first, last, block, order, n_nodes, tally, supported)
         smooth_block(block, inverse_smoothing, envelope, rounds, bands, order, n_nodes)
-        _level_ends(block, order, n_nodes, tally)
+        _level_ends(block, order, n_nodes, last - first)
         _read(block, order, places, min_clear, tally, supported, first, last, found)
     return refused
 
@@ -189,7 +192,7 @@ def season_vcurve_range(  # type: ignore[no-untyped-def]
     """As `season_range`, the λ of each series chosen by its V-curve over `smoothings` and written to `chosen`."""
     n_nodes = len(bands)
     block = np.zeros((n_nodes + 2 * len(order)) * ROW)
-    best, tally = np.ones(BLOCK), np.zeros((6, BLOCK), np.int64)
+    best, tally = np.ones(BLOCK), np.zeros((4, BLOCK), np.int64)
     supported = np.zeros((len(places[0]), BLOCK), np.uint8)
     refused = 0
     for first in range(start, stop, BLOCK):
@@ -197,7 +200,7 @@ def season_vcurve_range(  # type: ignore[no-untyped-def]
         refused += _bin(values, weights, stored, dates, last_day, first, last, block, order, n_nodes, tally, supported)
         choose_smoothing(block, smoothings, bands, coefficients, order, n_nodes, best)
         smooth_block(block, 1.0 / best, envelope, rounds, bands, order, n_nodes)
-        _level_ends(block, order, n_nodes, tally)
+        _level_ends(block, order, n_nodes, last - first)
         _read(block, order, places, min_clear, tally, supported, first, last, found)
         for s in range(last - first):
             chosen[first + s] = best[s] if found[3][first + s] >= 0 else np.nan
