@@ -100,7 +100,7 @@ def smooth_to_grid(
     Each observation goes to the nearest node; a node's value is the weighted mean of its observations and its weight the
     sum of theirs, which leaves the penalised least squares what it would be with the single observations. The padded
     grid is smoothed and read between nodes by straight lines. Before the first and after the last clear date the curve stays
-    level: running on along its slope, as the penalty has it, errs about twice as much (docs/measurements.md).
+    level: running on along its slope, as the penalty has it, erred by half as much again or more (docs/measurements.md).
 
     Parameters
     ----------
