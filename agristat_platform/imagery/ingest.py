@@ -1,23 +1,20 @@
 """Windows of kept scenes over a region copied to the archive, so that later work reads them there.
 
 What has been copied is remembered beside it with its hash, so that a run that was stopped goes on where it was. How
-one window is copied is in `window_copies`.
+one window is copied is in `window_copies`, what is remembered in `window_records`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pystac
@@ -30,17 +27,10 @@ from agristat_platform.imagery.collections import Band, requested_bands
 from agristat_platform.imagery.encoding import asset_of, collection_of, href_of
 from agristat_platform.imagery.reading import unreadable
 from agristat_platform.imagery.scene_files import ORIGIN, bands_read
-from agristat_platform.imagery.window_copies import (
-    WindowCopy,
-    copy_window,
-    file_sha256,
-    flush_to_disk,
-    window_over,
-    writing_to,
-)
+from agristat_platform.imagery.window_copies import WindowCopy, copy_window, window_over
+from agristat_platform.imagery.window_records import WindowRecords
 
 MARGIN_PX = 2
-RECORD = "windows.json"
 FIRST_PAUSE_S = 0.5
 NOTHING_CACHED = "/vsicurl/:/vsis3/"
 WINDOW_TYPE = "image/tiff; application=geotiff"
@@ -166,8 +156,8 @@ def ingest_windows(
     """
     access = access or FileAccess()
     tasks = _tasks(items, grid, bands_by_collection, Path(directory), mask_margin_m)
-    records = _Records({task.path.parent for task in tasks})
-    copies: dict[tuple[str, str], WindowCopy] = {}
+    records = WindowRecords({task.path.parent for task in tasks})
+    copies: dict[Path, WindowCopy] = {}
     fetched = reused = left = size = 0
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ingest") as pool:
         futures = {pool.submit(_ingest, task, grid, records, retries, access): task for task in tasks}
@@ -177,7 +167,7 @@ def ingest_windows(
                 if copy is None:
                     left += 1
                 else:
-                    copies[task.item.id, task.asset] = copy
+                    copies[task.path] = copy
                     fetched, reused = fetched + is_new, reused + (not is_new)
                     size += copy.bytes if is_new else 0
                 if progress is not None:
@@ -216,15 +206,15 @@ def _file_safe(name: str) -> str:
 
 
 def _ingest(
-    task: _Task, grid: Grid, records: _Records, retries: int, access: FileAccess
+    task: _Task, grid: Grid, records: WindowRecords, retries: int, access: FileAccess
 ) -> tuple[WindowCopy | None, bool]:
     """The window of one file and whether it was fetched now; None where the file has none."""
-    known = records.copy_of(task)
+    known = records.copy_of(task.path, task.key)
     if known is not None:
         return known, False
     copy = _fetched(task, grid, retries, access)
     if copy is not None:
-        records.remember(task, copy)
+        records.remember(task.path, task.origin, task.key, copy)
     return copy, True
 
 
@@ -246,49 +236,11 @@ def _fetched(task: _Task, grid: Grid, retries: int, access: FileAccess) -> Windo
     raise AssertionError("a file is tried at least once")
 
 
-class _Records:
-    """What has been copied into each scene's folder: a small file beside the windows, replaced as a whole."""
-
-    def __init__(self, folders: set[Path]) -> None:
-        self._lock = threading.Lock()
-        self._known = {folder: _recorded(folder / RECORD) for folder in folders}
-
-    def copy_of(self, task: _Task) -> WindowCopy | None:
-        """The copy that is there, if it is of that file and place and whole."""
-        known = self._known[task.path.parent].get(task.path.name)
-        if known is None or known["key"] != task.key or not task.path.is_file():
-            return None
-        fields = known["copy"]
-        if task.path.stat().st_size != fields["bytes"] or file_sha256(task.path) != fields["sha256"]:
-            return None
-        shapes = {name: tuple(fields[name]) for name in ("shape", "transform", "bbox")}
-        return WindowCopy(**{**fields, **shapes})
-
-    def remember(self, task: _Task, copy: WindowCopy) -> None:
-        folder = task.path.parent
-        with self._lock:
-            self._known[folder][task.path.name] = {"origin": task.origin, "key": task.key, "copy": asdict(copy)}
-            partial = folder / f".{RECORD}.{os.getpid()}.partial"
-            with writing_to(folder / RECORD):
-                partial.write_text(json.dumps(self._known[folder], indent=1, sort_keys=True) + "\n", encoding="utf-8")
-                flush_to_disk(partial)
-                partial.replace(folder / RECORD)
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    """What a record says; a damaged one says nothing, and its windows are fetched again."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _moved(item: pystac.Item, tasks: list[_Task], copies: Mapping[tuple[str, str], WindowCopy]) -> pystac.Item:
+def _moved(item: pystac.Item, tasks: list[_Task], copies: Mapping[Path, WindowCopy]) -> pystac.Item:
     """The item with its files in the archive."""
     moved = item.clone()
     for task in tasks:
-        copy = copies.get((item.id, task.asset))
+        copy = copies.get(task.path)
         if copy is None:
             continue
         asset = moved.assets[task.asset]

@@ -134,8 +134,10 @@ def test_a_damaged_record_and_a_changed_region_fetch_again(scene, grid, tmp_path
     ingest_windows([item], grid, WANTED, folder)
     record = folder / "sentinel-2-l2a" / "S2A_30TTM" / "windows.json"
     assert json.loads(record.read_text())["B04.tif"]["origin"] == str(scene[1] / "B04.tif")
-    record.write_text('{"B04.tif": {"key"')
-    assert ingest_windows([item], grid, WANTED, folder).fetched == 2
+    whole = json.loads(record.read_text())
+    for text in ('{"B04.tif": {"key"', "[]", json.dumps({name: {**of, "copy": {}} for name, of in whole.items()})):
+        record.write_text(text)
+        assert ingest_windows([item], grid, WANTED, folder).fetched == 2
     larger = Grid(grid.crs, grid.transform, grid.width + 5, grid.height)
     assert ingest_windows([item], larger, WANTED, folder).fetched == 2
 
