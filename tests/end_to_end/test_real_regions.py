@@ -7,10 +7,12 @@ import json
 
 import dagster as dg
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import rasterio
 from rich.console import Console
 
+from agristat_platform import imagery
 from agristat_platform.catalogue import Partition, load_catalogue, load_settings
 from agristat_platform.definitions import build_definitions
 from agristat_platform.operations.materialisation import materialise, select_assets
@@ -75,6 +77,30 @@ def test_western_bahia_goes_from_23_real_dates_to_a_crop_map(bahia):
     assert counts[classes > 0].sum() > 0.95 * 640 * 640
     assert np.count_nonzero(classes) >= 3
     assert not any(version.simulated for version in bahia.values())
+
+
+def test_western_bahia_has_series_of_the_composites_own_indices(bahia):
+    stored = bahia["time_series"]
+    seen, series = stored.table("observations"), stored.table("series")
+    assert set(series["index"].to_pylist()) == {"ndvi", "evi"}
+    assert set(stored.manifest.parameters["left_out"]) == {
+        "ndwi",
+        "gcvi",
+        "lai",
+        "tc_brightness",
+        "tc_greenness",
+        "tc_wetness",
+    }
+    assert len(set(seen["date"].to_pylist())) == 23
+    with rasterio.open(bahia["segments"].path("segments.tif")) as raster:
+        labels = raster.read(1)
+    layer = next(row for row in bahia["composites"].table("layers").to_pylist() if row["layer"] == "ndvi")
+    values = imagery.read_layer(bahia["composites"].path(layer["file"]), layer)
+    first = seen.filter(pc.equal(seen["date"], pc.min(seen["date"]))).to_pylist()
+    for row in (first[0], first[len(first) // 2], first[-1]):
+        own = values[labels == row["segment_id"]]
+        assert row["clear_pixels"] == np.isfinite(own).sum()
+        assert row["ndvi"] == pytest.approx(np.nanmean(own), abs=1e-5)
 
 
 def test_western_bahia_is_recognised_in_blocked_cross_validation(bahia):
