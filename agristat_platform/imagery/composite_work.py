@@ -113,7 +113,7 @@ def compose_by_band(plan: CompositePlan, unit: TileUnit, reader: SceneReader) ->
         for rows in strips(unit.rows, size):
             stack = _stack(reader, overpasses, table, layer.band, rows, sky, unit.rows.start)
             if layer.statistic == "mean":
-                composed = compose_bands("mean", stack[:, None], stack != storage.nodata, nodata=storage.nodata)
+                composed = compose_bands("mean", stack[:, None], None, nodata=storage.nodata)
                 yield position, rows, composed.values[0], composed.count
             else:
                 yield position, rows, *masked_median(stack, int(storage.nodata))

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from agristat_platform.imagery.errors import UnreadableSceneError
 
-BLOCK_CACHE_MIB = 256  # decoded blocks that GDAL keeps; its default is a share of the machine's memory
+BLOCK_CACHE_BYTES = 256 << 20  # decoded blocks that GDAL keeps; rasterio hands the number on as bytes
 
 LAYERS_SCHEMA = pa.schema(
     [
@@ -95,7 +95,7 @@ def write_cog(
     """
     partial = target.with_name(f".{target.stem}.{os.getpid()}.partial.tif")
     try:
-        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB):
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
             rasterio.shutil.copy(
                 source,
                 partial,

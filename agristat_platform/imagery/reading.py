@@ -28,7 +28,7 @@ from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of, needs_calibration
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.harmonisation import adjustment
-from agristat_platform.imagery.layers import BLOCK_CACHE_MIB, STORAGE, Storage, stored
+from agristat_platform.imagery.layers import BLOCK_CACHE_BYTES, STORAGE, Storage, stored
 from agristat_platform.imagery.resampling import (
     Places,
     axes_positions,
@@ -96,9 +96,10 @@ class SceneReader:
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._lattices: dict[str, tuple[int, int] | None] = {}
+        self._buffer = np.empty(0, np.uint16)
         self._wider: dict[tuple[int, int], SceneReader] = {}
         self._calibrations: OrderedDict[tuple[str, str], GrdScene] = OrderedDict()
-        self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=BLOCK_CACHE_MIB)
+        self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=BLOCK_CACHE_BYTES)
 
     def __enter__(self) -> SceneReader:
         self._environment.__enter__()
@@ -235,13 +236,22 @@ class SceneReader:
         col0, col1 = max(0, left), min(dataset.width, left + self.width)
         if row0 >= row1 or col0 >= col1:
             return
-        numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+        numbers = self._numbers(dataset, Window(col0, row0, col1 - col0, row1 - row0))
         inside = np.s_[row0 - top : row1 - top, col0 - left : col1 - left]
         table = conversion_table(numbers.dtype, encoding, storage)
         merge_numbers(
             numbers.view(np.uint16), table, table.dtype.type(storage.nodata), marks.planes[(slice(None), *inside)],
             marks.plane, marks.bit, out[inside],
         )  # fmt: skip
+
+    def _numbers(self, dataset: DatasetReader, window: Window) -> NDArray[Any]:
+        """A window of a 16-bit file, in memory that the next one takes again: fresh pages cost as much as converting."""
+        shape = (window.height, window.width)
+        if self._buffer.size < shape[0] * shape[1]:
+            self._buffer = np.empty(shape[0] * shape[1], np.uint16)
+        target = self._buffer[: shape[0] * shape[1]].reshape(shape).view(dataset.dtypes[0])
+        dataset.read(1, window=window, out=target)
+        return target
 
     def _interpolate_numbers(
         self,
@@ -257,7 +267,7 @@ class SceneReader:
         if window is None:
             return
         row0, row1, col0, col1 = window
-        numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
+        numbers = self._numbers(dataset, Window(col0, row0, col1 - col0, row1 - row0))
         transform = dataset.transform * Affine.translation(col0, row0)
         on_axes = axes_positions(places, np.array(tuple(~transform)[:6]))
         if on_axes is None:

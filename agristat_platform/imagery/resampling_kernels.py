@@ -188,36 +188,55 @@ def merge_bilinear(source, cols, rows, nodata, gain, shift, least, most, planes,
     gain_, shift_ = np.float32(gain), np.float32(shift + 0.5)
     wanted = np.uint8(1 << bit)
     weights_left, weights_right = weight_left.astype(np.float32), weight_right.astype(np.float32)
+    between = inside & (weights_left + weights_right > np.float32(0.999999))
+    first_between, after_between = _range_of(between)
     mixed, whole = np.empty(width, np.float32), np.empty(width, np.bool_)
+    values = np.empty(cols.size, np.float32)
     for i in range(rows.size):
         if not inside_row[i]:
             continue
         marks, target = planes[plane, i], out[i]
-        some = False
+        some = np.uint8(0)
         for j in range(cols.size):
-            some |= (marks[j] & wanted) != 0
-        if not some:
+            some |= marks[j]
+        if not some & wanted:
             continue
         upper, lower, nearest = source[above[i]], source[below[i]], source[near_row[i]]
         up, down = np.float32(weight_above[i]), np.float32(weight_below[i])
         inner_row = (up + down) > np.float32(0.999999)
         all_whole = inner_row
         for k in range(width):
-            mixed[k] = up * upper[k] + down * lower[k]
+            mixed[k] = (up * upper[k] + down * lower[k]) * gain_
             whole[k] = inner_row & (upper[k] != nodata) & (lower[k] != nodata)
             all_whole &= whole[k]
         for j in range(cols.size):
-            value = weights_left[j] * mixed[left[j]] + weights_right[j] * mixed[right[j]]
-            value = min(max(np.floor(value * gain_ + shift_), first), last)
-            plain = inside[j] & (weights_left[j] + weights_right[j] > np.float32(0.999999))
-            if (marks[j] & wanted) != 0:
-                if plain & (all_whole | (whole[left[j]] & whole[right[j]])):
-                    target[j] = value
-                elif inside[j] and nearest[near[j]] != nodata:
-                    target[j] = _incomplete(
-                        upper, lower, left[j], right[j], up, down, weights_left[j], weights_right[j], nodata, gain_,
-                        shift_, first, last,
-                    )  # fmt: skip
+            value = np.floor(weights_left[j] * mixed[left[j]] + weights_right[j] * mixed[right[j]] + shift_)
+            values[j] = min(max(value, first), last)
+        plain, after_plain = (first_between, after_between) if all_whole else (0, 0)
+        for j in range(plain, after_plain):
+            target[j] = out.dtype.type(values[j]) if marks[j] & wanted else target[j]
+        for j in range(cols.size if after_plain - plain < cols.size else 0):
+            if plain <= j < after_plain or not marks[j] & wanted:
+                continue
+            if between[j] & whole[left[j]] & whole[right[j]]:
+                target[j] = values[j]
+            elif inside[j] and nearest[near[j]] != nodata:
+                target[j] = _incomplete(
+                    upper, lower, left[j], right[j], up, down, weights_left[j], weights_right[j], nodata, gain_, shift_,
+                    first, last,
+                )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _range_of(flags):  # type: ignore[no-untyped-def]
+    """First true and the one after the last; flags are true without gap, as positions along an axis rise."""
+    first, after = 0, 0
+    for j in range(flags.size):
+        if flags[j]:
+            if after == 0:
+                first = j
+            after = j + 1
+    return first, after
 
 
 @njit(cache=True, nogil=True)
