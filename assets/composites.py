@@ -25,6 +25,7 @@ from assets.materialisation import file_record, imagery_of, materialised, op_inp
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
 from assets.tile_batches import RETRIES, UNITS, WORK_FOLDER, UnitLog, batch_outputs, finished_units, peak_memory_mib
+from resources.step_io import StepIOManager
 from resources.storage import StorageResource, StoredVersion
 from resources.work_folders import WorkFolders
 
@@ -176,6 +177,7 @@ def publish_composites(
     yield result
     # Dagster takes the next event only after it has published the one before
     WorkFolders(storage.scratch_dir).remove("composites", _work_key(plan))
+    StepIOManager(scratch_dir=storage.scratch_dir).forget(context.run.run_id, "composites")
 
 
 def _plan(

@@ -78,11 +78,15 @@ class StepIOManager(dg.ConfigurableIOManager):
         except OSError as error:
             raise named_storage_error(error, str(source)) from error
 
-    def forget(self, run_id: str) -> None:
-        """Remove what the steps of a run handed over."""
-        shutil.rmtree(self._path([run_id]).with_suffix(""), ignore_errors=True)
+    def forget(self, run_id: str, asset: str) -> None:
+        """Remove what the steps of an asset handed over in a run."""
+        for folder in Path(self.scratch_dir, STEPS, run_id).glob(f"{_safe(f'{asset}.')}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _path(self, identifier: Sequence[str]) -> Path:
-        # a dynamic step's key has brackets, a handle's has dots: neither may leave the folder or meet another's name
-        safe = ["".join(c if c.isalnum() or c in "-_" else f"~{ord(c):x}" for c in part) for part in identifier]
-        return Path(self.scratch_dir, STEPS, *safe).with_suffix(".json")
+        return Path(self.scratch_dir, STEPS, *map(_safe, identifier)).with_suffix(".json")
+
+
+def _safe(part: str) -> str:
+    """A part of a path: a step's key has dots and brackets, which must neither leave the folder nor meet another's name."""
+    return "".join(c if c.isalnum() or c in "-_" else f"~{ord(c):x}" for c in part)

@@ -79,6 +79,7 @@ def test_other_tiles_give_the_same_bytes_and_the_work_folder_goes(home_of, expec
     assert 50 < shown["peak_memory_mib"] < 16_000
     assert {f"composites.compose_tiles[batch_{number:04d}]" for number in range(4)} <= steps
     assert work_folders(installation) == []
+    assert not list((installation.settings.scratch_dir / "steps").rglob("*.json"))
     assert [record.asset for record in installation.stored("composites", FIRST).manifest.inputs] == ["scenes"]
 
 

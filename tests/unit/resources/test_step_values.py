@@ -45,14 +45,18 @@ def test_names_of_steps_neither_meet_nor_leave_the_folder(tmp_path):
     assert len(list(tmp_path.rglob("*.json"))) == len(steps)
 
 
-def test_a_missing_value_says_what_to_do_and_a_run_can_be_forgotten(tmp_path):
+def test_a_missing_value_says_what_to_do_and_an_assets_values_of_a_run_can_be_forgotten(tmp_path):
     manager = StepIOManager(scratch_dir=str(tmp_path))
-    for run_id in ("r1", "r2"):
-        manager.handle_output(context_of("a", run_id=run_id), 1)
-    manager.forget("r1")
-    with pytest.raises(StorageError, match=r"value for input 'x' is missing.*Materialise the whole asset again"):
-        manager.load_input(dg.build_input_context(name="x", upstream_output=context_of("a")))
-    assert manager.load_input(dg.build_input_context(name="x", upstream_output=context_of("a", run_id="r2"))) == 1
+    kept = [("r2", "a.plan"), ("r1", "ab.plan"), ("r1", "b.plan")]
+    for run_id, step in [("r1", "a.plan"), ("r1", "a.compose[b_1]"), *kept]:
+        manager.handle_output(context_of(step, run_id=run_id), 1)
+    manager.forget("r1", "a")
+    for step in ("a.plan", "a.compose[b_1]"):
+        with pytest.raises(StorageError, match=r"value for input 'x' is missing.*Materialise the whole asset again"):
+            manager.load_input(dg.build_input_context(name="x", upstream_output=context_of(step)))
+    for run_id, step in kept:
+        read = dg.build_input_context(name="x", upstream_output=context_of(step, run_id=run_id))
+        assert manager.load_input(read) == 1
 
 
 def test_only_work_nobody_touched_is_swept(tmp_path):
