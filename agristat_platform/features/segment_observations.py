@@ -163,39 +163,44 @@ class ObservationWriter:
         """Write the rows of the overpass, one row group per `SEGMENTS_AT_ONCE` segments."""
         if self._overpass is None or self._writer is None:
             raise ValueError("no overpass has begun")
-        share = self._clear[1:] / np.maximum(self._segments.pixels, 1)
-        if (self._seen[1:] > self._segments.pixels).any():
-            at = int(np.argmax(self._seen[1:] > self._segments.pixels))
+        pixels, seen, clear = self._segments.pixels, self._seen[1:], self._clear[1:]
+        if (seen > pixels).any():
+            at = int(np.argmax(seen > pixels))
             raise SegmentMismatchError(
-                f"segment {self._segments.ids[at]} has {self._segments.pixels[at]} pixels in the table and at least "
-                f"{self._seen[at + 1]} in the raster",
+                f"segment {self._segments.ids[at]} has {pixels[at]} pixels in the table and at least {seen[at]} in the "
+                "raster",
                 remedy="Use labels and table of one version of `segments`",
             )
-        indices = mean_indices(self._overpass.source, self._sums, self._clear)
-        for first in range(0, len(share), SEGMENTS_AT_ONCE):
-            part = slice(first, min(first + SEGMENTS_AT_ONCE, len(share)))
-            rows = np.flatnonzero(self._seen[1:][part]) + first
+        for first in range(0, len(seen), SEGMENTS_AT_ONCE):
+            rows = np.flatnonzero(seen[first : first + SEGMENTS_AT_ONCE]) + first
             if len(rows):
-                self._writer.write_table(self._rows(rows, share, indices), row_group_size=len(rows))
+                sums = {name: total[1:][rows] for name, total in self._sums.items()}
+                indices = mean_indices(self._overpass.source, sums, clear[rows])
+                table = self._table(self._overpass, rows, clear[rows], indices)
+                self._writer.write_table(table, row_group_size=len(rows))
                 self.rows += len(rows)
         self._overpass = None
 
-    def _rows(
-        self, rows: npt.NDArray[np.intp], share: npt.NDArray[np.float64], indices: dict[str, npt.NDArray[np.float32]]
+    def _table(
+        self,
+        overpass: SeriesOverpass,
+        rows: npt.NDArray[np.intp],
+        clear: npt.NDArray[np.int64],
+        indices: dict[str, npt.NDArray[np.float32]],
     ) -> pa.Table:
-        assert self._overpass is not None
-        shares = share[rows].astype(np.float32)
+        """Observations of some segments, whose places are `rows`."""
+        share = clear / np.maximum(self._segments.pixels[rows], 1)
         columns: dict[str, Any] = {
             "segment_id": self._segments.ids[rows],
-            "date": pa.array([self._overpass.day] * len(rows), pa.date32()),
-            "collection": pa.array([self._overpass.source.collection.name] * len(rows)),
-            "platform": pa.array([self._overpass.platform] * len(rows)),
-            "clear_pixels": self._clear[1:][rows].astype(np.int32),
-            "clear_share": shares,
-            "weight": np.where(share[rows] >= LEAST_CLEAR_SHARE, shares, np.float32(0)),
+            "date": pa.array([overpass.day] * len(rows), pa.date32()),
+            "collection": pa.array([overpass.source.collection.name] * len(rows)),
+            "platform": pa.array([overpass.platform] * len(rows)),
+            "clear_pixels": clear.astype(np.int32),
+            "clear_share": share.astype(np.float32),
+            "weight": np.where(share >= LEAST_CLEAR_SHARE, share, 0).astype(np.float32),
         }
         for name in self._schema.names[len(columns) :]:
-            values = indices[name][1:][rows] if name in indices else np.full(len(rows), np.nan, np.float32)
+            values = indices.get(name, np.full(len(rows), np.nan, np.float32))
             columns[name] = pa.array(values, pa.float32(), mask=~np.isfinite(values))
         return pa.table(columns, schema=self._schema)
 
