@@ -87,6 +87,7 @@ class SeriesExample:
     clear_dates: int
     longest_gap_days: int
     too_few: bool
+    flag: str = "ok"
 
 
 @dataclass
@@ -239,6 +240,7 @@ def _examples(
             int(smoothed.clear_dates[p]),
             int(smoothed.longest_gap_days[p]),
             bool(smoothed.too_few[p]),
+            SERIES_FLAGS[smoothed.flag[p]],
         )
         for p in dict.fromkeys(int(place) for place in places)
     ]

@@ -11,6 +11,7 @@ from agristat_platform.features.segment_series import SeriesExample
 from agristat_platform.timeseries import SeasonGrid
 
 LEAST_SPAN = 0.25
+STATES = {"too_few": "too few clear dates: no series", "long_gap": "some samples are far from any clear date"}
 
 
 def series_png(examples: Sequence[SeriesExample], grid: SeasonGrid, *, simulated: bool = False) -> bytes:
@@ -54,7 +55,7 @@ def series_png(examples: Sequence[SeriesExample], grid: SeasonGrid, *, simulated
         )  # fmt: skip
         if not example.too_few:
             panel.plot(grid.sample_dates, example.samples, color="#1b7837", marker=".", label="smoothed samples")
-        state = "too few clear dates: no series" if example.too_few else "ok"
+        state = STATES.get(example.flag, example.flag)
         panel.set_title(
             f"segment {example.segment_id}: {example.clear_dates} clear dates, longest gap "
             f"{example.longest_gap_days} days – {state}",
