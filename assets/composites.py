@@ -149,6 +149,11 @@ def publish_composites(
         draft.write_table("layers", made.layers)
         quicklook = imagery.quicklook(draft.directory, made.layers, simulated=region.simulated)
         draft.write_bytes("quicklook.png", quicklook)
+        named = f"{partition.region}-{partition.season}"
+        for name, document in imagery.composite_documents(
+            made.layers, region.grid(), named, simulated=region.simulated
+        ).items():
+            draft.write_json(name, document)
         result = materialised(
             context,
             draft,

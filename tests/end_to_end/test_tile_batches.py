@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import dagster as dg
+import pystac
 import pytest
 import yaml
 
@@ -156,3 +157,15 @@ def test_a_unit_that_fails_once_is_tried_again_and_the_finished_ones_are_kept(ho
     assert kinds.count("STEP_UP_FOR_RETRY") == kinds.count("STEP_RESTARTED") == 1
     assert set(composed.values()) == {1}
     assert installation.stored("composites", FIRST).version == expected
+
+
+def test_composites_come_with_stac_items(prepared, expected):
+    stored = prepared.stored("composites", FIRST)
+    assert stored.version == expected
+    folder = stored.path("collection.json").parent
+    collection = pystac.Collection.from_file(str(folder / "collection.json"))
+    assert collection.title == f"SIMULATED. Composites demo-valley-{FIRST}"
+    items = {item.assets["composite"].href.removeprefix("./"): item for item in collection.get_items()}
+    assert set(items) == set(stored.table("layers")["file"].to_pylist())
+    for name, item in items.items():
+        assert item.assets["composite"].get_absolute_href() == str(folder / name)
