@@ -40,7 +40,7 @@ from agristat_platform.imagery.resampling import (
 from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
 from agristat_platform.imagery.sentinel1_grd import GrdScene, read_annotation
 from agristat_platform.imagery.sky_reading import read_sky, require_same_pixels, saturation_band
-from agristat_platform.imagery.windows import conversion_table, grid_window, physical, read_window
+from agristat_platform.imagery.windows import conversion_table, grid_window, physical, pixel_width, read_window
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
@@ -296,8 +296,8 @@ class SceneReader:
         """Row and column of the grid's corner in a scene whose pixels coincide with the grid's; None for any other."""
         if href not in self._lattices:
             grid, scene = self.grid.transform, dataset.transform
-            same_cells = (grid.a, grid.b, grid.d, grid.e) == (scene.a, 0.0, 0.0, scene.e) and scene.b == scene.d == 0.0
-            col, row = (grid.c - scene.c) / scene.a, (grid.f - scene.f) / scene.e
+            same_cells = (scene.a, scene.b, scene.d, scene.e) == (grid.a, 0.0, 0.0, grid.e)
+            col, row = (grid.c - scene.c) / grid.a, (grid.f - scene.f) / grid.e
             on_cells = abs(col - round(col)) < LATTICE_TOLERANCE and abs(row - round(row)) < LATTICE_TOLERANCE
             found = dataset.crs is not None and same_cells and on_cells and same_crs(self.grid, dataset.crs.to_wkt())
             self._lattices[href] = (round(row), round(col)) if found else None
@@ -358,7 +358,7 @@ class SceneReader:
 
     def _decimation(self, dataset: DatasetReader) -> int:
         """How many scene pixels fall side by side into a grid pixel; more than one are averaged before sampling."""
-        return max(1, math.floor(self.grid.transform.a / abs(dataset.transform.a) + 0.25))
+        return max(1, math.floor(self.grid.transform.a / pixel_width(dataset.transform) + 0.25))
 
     def _dataset(self, href: str) -> DatasetReader:
         href = self._stores.address(href)

@@ -16,7 +16,7 @@ from agristat_platform.imagery.collections import Band, Collection, MaskRule
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.masks import DATA_MISSING, dilate_sky, sky_mask, with_saturation
 from agristat_platform.imagery.resampling import Places, sample_nearest, source_window
-from agristat_platform.imagery.windows import widened
+from agristat_platform.imagery.windows import pixel_width, widened
 
 SATURATION_BAND = "qa_radsat"
 
@@ -53,7 +53,7 @@ def read_sky(
     window = source_window(places, mask.transform, mask.width, mask.height)
     if window is None:
         return np.full(places.shape, DATA_MISSING, np.uint8)
-    pixel_m = abs(mask.transform.a)
+    pixel_m = pixel_width(mask.transform)
     cloud, shadow = masks.cloud_dilation_m / pixel_m, masks.shadow_dilation_m / pixel_m
     row0, row1, col0, col1 = widened(window, math.ceil(max(cloud, shadow)), mask)
     part = Window(col0, row0, col1 - col0, row1 - row0)

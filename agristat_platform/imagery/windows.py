@@ -35,6 +35,11 @@ def conversion_table(dtype: np.dtype[Any], encoding: Encoding, storage: Storage)
     return stored(physical(possible, encoding), storage)
 
 
+def pixel_width(transform: Affine) -> float:
+    """Length of the step from one column to the next, also of scenes that are not north-up."""
+    return math.hypot(transform.a, transform.d)
+
+
 def widened(window: tuple[int, int, int, int], margin: int, dataset: DatasetReader) -> tuple[int, int, int, int]:
     """A window with a margin on all sides, within the scene."""
     row0, row1, col0, col1 = window
@@ -54,7 +59,9 @@ def grid_window(grid: Grid, crs: str, bounds: tuple[float, float, float, float])
     pyproj.exceptions.ProjError
         There is no way from that CRS to the grid's.
     """
-    left, bottom, right, top = way_between(crs, grid.crs).transform_bounds(*bounds)
+    x0, y0, x1, y1 = bounds  # of a scene that is not north-up bottom may be above top
+    box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    left, bottom, right, top = way_between(crs, grid.crs).transform_bounds(*box)
     if not all(map(math.isfinite, (left, bottom, right, top))):
         return slice(0, grid.height), slice(0, grid.width)
     (col0, row0), (col1, row1) = ~grid.transform * (left, top), ~grid.transform * (right, bottom)
