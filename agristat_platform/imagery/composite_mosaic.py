@@ -45,7 +45,7 @@ def assemble_file(plan: CompositePlan, folder: Path, target_dir: Path, file: str
     numbered = [(index, layer) for index, layer in enumerate(plan.layers) if layer.file == file]
     numbered.sort(key=lambda pair: pair[1].band_index)
     wanted = {index for index, _ in numbered}
-    parts = [(unit, _finished(folder, unit)) for unit in plan.units if wanted & set(unit.layers)]
+    parts = [(unit, _finished(plan, unit, folder)) for unit in plan.units if wanted & set(unit.layers)]
     mosaic = target_dir / f".{Path(file).stem}.vrt"
     overviews: list[Path] = []
     try:
@@ -59,8 +59,8 @@ def assemble_file(plan: CompositePlan, folder: Path, target_dir: Path, file: str
     return [_layer_row(plan, index, layer, parts) for index, layer in numbered]
 
 
-def _finished(folder: Path, unit: TileUnit) -> UnitResult:
-    done = finished_unit(folder, unit)
+def _finished(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResult:
+    done = finished_unit(plan, unit, folder)
     if done is None:
         raise UnfinishedUnitError(
             "a tile of the composites is missing",

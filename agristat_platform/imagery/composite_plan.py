@@ -6,12 +6,10 @@ work be shared and resumed; no value depends on them.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -19,13 +17,12 @@ import pystac
 
 from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, Interval, item_intervals
 from agristat_platform.imagery.collections import Band, Collection, collection_table, requested_bands
+from agristat_platform.imagery.composite_area import CountedArea, counted_area
+from agristat_platform.imagery.composite_key import content_key
 from agristat_platform.imagery.encoding import collection_of, moment_of, orbit_direction, period_of
-from agristat_platform.imagery.errors import NoScenesLeftError
+from agristat_platform.imagery.errors import NoScenesLeftError, RepeatedSceneError
 from agristat_platform.imagery.scenes import kept_items
 
-ENGINE = (
-    1  # raised when composites of the same inputs get other bytes: finished tiles of the engine before are not used
-)
 SEASON = 0  # number of the "interval" that is the whole season
 TILE_PIXELS = 1 << 25  # of a tile at most; about 45 MB of masks and as much of each stored band
 TILE_ROWS, TILE_COLS = 4096, 12288
@@ -76,7 +73,7 @@ class CompositePlan:
     key: str
     grid: Grid
     imagery: ImagerySource
-    aoi_projected: Any | None
+    area: CountedArea
     items: dict[str, list[pystac.Item]]
     layers: tuple[PlannedLayer, ...]
     units: tuple[TileUnit, ...]
@@ -128,8 +125,13 @@ def plan_composites(
     ------
     NoScenesLeftError
         A collection has no kept scene.
+    RepeatedSceneError
+        A scene is in the table twice.
+    AoiOutsideImageryError
+        No ground of the area lies on the grid.
     """
     items = kept_items(scenes)
+    _require_once(items)
     if imagery.interval == "item" or intervals is None:
         intervals = item_intervals(period_of(item) for item in items)
     by_collection: dict[str, list[pystac.Item]] = {}
@@ -150,8 +152,22 @@ def plan_composites(
             layers += planned
             indices = tuple(range(first, len(layers)))
             units += _tiled(grid, work, name, planned, indices, len(own), (tile_rows, tile_cols))
-    key = _key(grid, imagery, intervals, by_collection, aoi_projected, units)
-    return CompositePlan(key, grid, imagery, aoi_projected, by_collection, tuple(layers), tuple(units))
+    area = counted_area(aoi_projected, grid)
+    tiles = [(unit.name, unit.rows.stop, unit.cols.stop) for unit in units]
+    key = content_key(grid, imagery, intervals, by_collection, aoi_projected, tiles)
+    return CompositePlan(key, grid, imagery, area, by_collection, tuple(layers), tuple(units))
+
+
+def _require_once(items: Sequence[pystac.Item]) -> None:
+    """Each scene once: one that counts twice would outvote the others."""
+    times = Counter((collection_of(item).name, item.id) for item in items)
+    repeated = [f"{name} {scene}" for (name, scene), count in times.items() if count > 1]
+    if repeated:
+        raise RepeatedSceneError(
+            f"{len(repeated)} scenes are in the scenes table more than once",
+            where=", ".join(repeated[:5]),
+            remedy="Assess all scenes of the season in one go; assess_season drops repeats",
+        )
 
 
 @dataclass(frozen=True)
@@ -280,38 +296,6 @@ def _tile_shape(work: Work, planned: list[PlannedLayer], scenes: int) -> tuple[i
     planes = max(1, -(-scenes // 32))  # of masks; scenes of one interval are a part of all
     rows = max(512, TILE_PIXELS // planes // TILE_COLS // 512 * 512)
     return min(rows, TILE_ROWS), TILE_COLS
-
-
-def _key(
-    grid: Grid,
-    imagery: ImagerySource,
-    intervals: Sequence[Interval],
-    items: dict[str, list[pystac.Item]],
-    aoi_projected: Any | None,
-    units: list[TileUnit],
-) -> str:
-    """Hash of what decides a unit's file; local scenes count with size and time of change."""
-    content = {
-        "engine": ENGINE,
-        "grid": [grid.crs, list(grid.transform)[:6], grid.width, grid.height],
-        "imagery": imagery.model_dump(mode="json"),
-        "intervals": [[i.start.isoformat(), i.end.isoformat()] for i in intervals],
-        "items": {
-            name: [[item.id, sorted(_file_state(asset.href) for asset in item.assets.values())] for item in own]
-            for name, own in items.items()
-        },
-        "aoi": None if aoi_projected is None else aoi_projected.wkb_hex,
-        "units": [[unit.name, unit.rows.stop, unit.cols.stop] for unit in units],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _file_state(href: str) -> list[Any]:
-    path = Path(href.removeprefix("file://"))
-    if path.is_absolute() and path.is_file():
-        state = path.stat()
-        return [href, state.st_size, state.st_mtime_ns]
-    return [href, 0, 0]
 
 
 def items_of_layer(plan: CompositePlan, layer: PlannedLayer) -> list[pystac.Item]:

@@ -17,11 +17,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.features import geometry_mask
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.composite_plan import CompositePlan, TileUnit
 from agristat_platform.imagery.composite_work import WORK
 from agristat_platform.imagery.layers import STORAGE
@@ -53,7 +51,7 @@ def compose_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResul
     ------
     UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError, GridMismatchError
     """
-    done = finished_unit(folder, unit)
+    done = finished_unit(plan, unit, folder)
     if done is not None:
         return done
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,23 +64,24 @@ def compose_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResul
         partial.replace(folder / f"{unit.name}.tif")
     finally:
         partial.unlink(missing_ok=True)
-    _record(folder, unit, writer)
+    _record(plan, unit, folder, writer)
     return UnitResult(folder / f"{unit.name}.tif", writer.aoi_pixels, tuple(writer.valid), tuple(writer.observations))
 
 
-def finished_unit(folder: Path, unit: TileUnit) -> UnitResult | None:
-    """The unit as an earlier run left it; None where it isn't finished or its file isn't the one that was finished."""
+def finished_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResult | None:
+    """The unit as an earlier run of an equal plan left it; None where it isn't finished or its file is another one."""
     path, table = folder / f"{unit.name}.tif", folder / f"{unit.name}.json"
     if not (table.is_file() and path.is_file()):
         return None
     counts = json.loads(table.read_text())
-    if path.stat().st_size != counts["bytes"]:
+    if counts.get("plan") != plan.key or path.stat().st_size != counts["bytes"]:
         return None
     return UnitResult(path, counts["aoi_pixels"], tuple(counts["valid"]), tuple(counts["observations"]), reused=True)
 
 
-def _record(folder: Path, unit: TileUnit, writer: TileWriter) -> None:
+def _record(plan: CompositePlan, unit: TileUnit, folder: Path, writer: TileWriter) -> None:
     counts = {
+        "plan": plan.key,
         "bytes": (folder / f"{unit.name}.tif").stat().st_size,
         "aoi_pixels": writer.aoi_pixels,
         "valid": writer.valid,
@@ -112,7 +111,7 @@ class TileWriter:
             yield rows, self._inside(rows)
 
     def _inside(self, rows: slice) -> NDArray[np.bool_]:
-        return aoi_window(self._plan.aoi_projected, self._plan.grid, rows, self._unit.cols)
+        return self._plan.area.inside(rows, self._unit.cols)
 
     def __enter__(self) -> TileWriter:
         grid, unit = self._plan.grid, self._unit
@@ -150,16 +149,3 @@ class TileWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self._dataset is not None:
             self._dataset.close()
-
-
-def aoi_window(aoi_projected: Any | None, grid: Grid, rows: slice, cols: slice) -> NDArray[np.bool_]:
-    """Where pixel centres of a window of the grid lie in the area; everywhere without one.
-
-    An area of less than four pixels may hold no centre: then every pixel that it touches counts.
-    """
-    shape = (rows.stop - rows.start, cols.stop - cols.start)
-    if aoi_projected is None:
-        return np.ones(shape, np.bool_)
-    transform = grid.transform * Affine.translation(cols.start, rows.start)
-    tiny = aoi_projected.area < 4 * abs(grid.transform.a * grid.transform.e)
-    return np.asarray(geometry_mask([aoi_projected], shape, transform, invert=True, all_touched=tiny))

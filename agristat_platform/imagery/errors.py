@@ -85,6 +85,10 @@ class NoScenesLeftError(ImageryError):
     """Every scene of a collection was dropped."""
 
 
+class RepeatedSceneError(ImageryError):
+    """One scene handed over twice, so that its observations would count double."""
+
+
 class GridMismatchError(ImageryError):
     """A composite delivered on another pixel lattice than the region's: copying would mean resampling."""
 

@@ -38,7 +38,7 @@ from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.resampling import coarse_grid
 from agristat_platform.imagery.scene_rules import reason_to_drop, require_some
 from agristat_platform.imagery.scene_shares import SHARES, OverpassCount, SkyCount, count_overpass, row_blocks
-from agristat_platform.imagery.versions import superseded_scenes
+from agristat_platform.imagery.versions import SUPERSEDED, superseded_scenes
 
 __all__ = [
     "OVERPASSES_SCHEMA",
@@ -168,11 +168,13 @@ def assess_season(
         A requested collection has no scene of the season left; says how many fell to which reason.
     ItemWithoutDatetimeError, UnreadableSceneError, MissingAssetError, UnknownBaselineError, UncalibratedRadarError
     """
+    items, repeats = _once_each(items)
     superseded = superseded_scenes(items)
     coarse = coarse_grid(grid, ASSESSMENT_PIXEL_M)
     aoi = aoi_pixels(aoi_projected, coarse)
     bands = requested_bands(imagery.collections)
     rows = [_row(item, season, None, superseded[item.id]) for item in items if item.id in superseded]
+    rows += [_row(item, season, None, f"{SUPERSEDED} by the same item, which came more than once") for item in repeats]
     seen = []
     done = len(rows)
     with SceneReader(coarse, masks=imagery.masks) as reader:
@@ -189,13 +191,22 @@ def assess_season(
             for _ in overpass:
                 done += 1
                 if progress is not None:
-                    progress("scenes", done, len(items))
+                    progress("scenes", done, len(items) + len(repeats))
     require_some([row for row in rows if row["in_season"]], imagery)
     rows.sort(key=lambda row: (row["collection"], row["datetime"], row["scene_id"]))
     seen.sort(key=lambda row: (row["collection"], row["date"], row["platform"] or "", row["orbit"] or ""))
     return SeasonAssessment(
         pa.Table.from_pylist(rows, schema=SCENES_SCHEMA), pa.Table.from_pylist(seen, schema=OVERPASSES_SCHEMA)
     )
+
+
+def _once_each(items: Sequence[pystac.Item]) -> tuple[list[pystac.Item], list[pystac.Item]]:
+    """Items by platform collection and id: the first of each, and the repeats, as two catalogues may send them."""
+    first: dict[tuple[str, str], pystac.Item] = {}
+    for item in items:
+        first.setdefault((collection_of(item).name, item.id), item)
+    kept = set(map(id, first.values()))
+    return list(first.values()), [item for item in items if id(item) not in kept]
 
 
 def aoi_pixels(aoi_projected: Any, grid: Grid) -> NDArray[np.bool_]:
