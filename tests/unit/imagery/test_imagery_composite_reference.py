@@ -159,7 +159,7 @@ def require_equal(found, expected, count, row):
 
 def test_sentinel_2_of_two_zones_two_sizes_and_two_baselines(observed, tmp_path):
     items, overpasses = observed
-    pixels, rows, scenes = composed(items, source("sentinel-2-l2a", ("B04", "B11")), tmp_path / "made")
+    pixels, rows, _scenes = composed(items, source("sentinel-2-l2a", ("B04", "B11")), tmp_path / "made")
     for position, band in enumerate(("B04", "B11")):
         expected, count = reference(
             overpasses, GRID, band, 1e-4, lambda scene: BASELINES[scene["baseline"]], 1e-4
