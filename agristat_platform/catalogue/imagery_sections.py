@@ -123,6 +123,8 @@ class TimeSeriesSettings(Section):
         Follow the upper side of vegetation indices, as clouds missed by the mask only ever lower them.
     min_clear_dates:
         Series with fewer clear dates inside the season are flagged and left without values.
+    max_gap_days:
+        A sample farther than half of this from every clear date is marked as not supported, and its series flagged.
     pixels:
         Indices that are smoothed for every pixel as well and written as rasters.
     """
@@ -131,7 +133,8 @@ class TimeSeriesSettings(Section):
     step_days: Annotated[int, Field(ge=1, le=30)] = 5
     samples: Annotated[int, Field(ge=2, le=200)] = 23
     padding_days: Annotated[int, Field(ge=0, le=120)] = 30
-    smoothing: Literal["vcurve"] | Positive = 30.0
+    smoothing: Literal["vcurve"] | Positive = 10.0
     envelope: bool = False
     min_clear_dates: Annotated[int, Field(ge=2)] = 5
+    max_gap_days: Positive = 60.0
     pixels: Annotated[tuple[str, ...], Field(strict=False)] = ()

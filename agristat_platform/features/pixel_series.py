@@ -152,6 +152,7 @@ def _smooth(
                 smoothing=settings.smoothing,
                 envelope=ENVELOPE if settings.envelope and index in GREENNESS else None,
                 min_clear_dates=settings.min_clear_dates,
+                max_gap_days=settings.max_gap_days,
             )
             series.write(encoded(found.samples, scale), window=window)
             counts.write(np.stack([found.clear_dates, found.longest_gap_days]), window=window)

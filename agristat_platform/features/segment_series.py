@@ -156,6 +156,7 @@ def write_series(
                     smoothing=settings.smoothing,
                     envelope=ENVELOPE if settings.envelope and index in GREENNESS else None,
                     min_clear_dates=settings.min_clear_dates,
+                    max_gap_days=settings.max_gap_days,
                 )
                 series_file.write_table(_series_table(ids, index, smoothed, schema))
                 if index in GREENNESS:

@@ -50,7 +50,7 @@ def smooth_pixels(
     nodata: float | None = None,
     scale: float = 1.0,
     offset: float = 0.0,
-    smoothing: float | Literal["vcurve"] = 30.0,
+    smoothing: float | Literal["vcurve"] = 10.0,
     order: int = 2,
     envelope: float | None = None,
     min_clear_dates: int = 5,

@@ -88,7 +88,7 @@ def smooth_to_grid(
     weights: npt.NDArray[Any] | None,
     grid: SeasonGrid,
     *,
-    smoothing: float | npt.NDArray[Any] | Literal["vcurve"] = 30.0,
+    smoothing: float | npt.NDArray[Any] | Literal["vcurve"] = 10.0,
     order: int = 2,
     envelope: float | None = None,
     min_clear_dates: int = 5,
@@ -112,7 +112,7 @@ def smooth_to_grid(
         (n_series, n_dates) or (n_dates,), ≥ 0, e.g. 1 for clear and 0 for cloudy; None: 1 everywhere.
     smoothing:
         λ > 0 for the grid's step, one number or (n_series,), or "vcurve". At order 2 half of a wave of
-        2π λ^¼ steps passes: 74 days at λ = 30 and 5-day steps.
+        2π λ^¼ steps passes: 56 days at λ = 10 and 5-day steps.
     order, envelope, n_jobs:
         As in `whittaker_smooth`.
     min_clear_dates:

@@ -71,7 +71,7 @@ def test_samples_are_the_smoothed_observations_and_weight_zero_does_not_count(wr
     assert np.abs(np.array(row["samples"]) - [curve(day.astype(date)) for day in GRID.sample_dates]).max() < 0.08
     assert row["clear_dates"] == sum(START <= day < END for day in kept)
     assert row["too_few"] is False
-    assert row["smoothing"] == 30.0
+    assert row["smoothing"] == 10.0
     assert row["longest_gap_days"] == 20  # around the cloudy date
     assert row["flag"] == "ok"
     assert all(row["supported"])
