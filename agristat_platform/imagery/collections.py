@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agristat_platform.imagery.errors import UnknownBandError, UnknownCollectionError
+from agristat_platform.imagery.errors import ConflictingRequestsError, UnknownBandError, UnknownCollectionError
 
 Kind = Literal["optical", "radar", "thermal", "index", "mask"]
 MaskRule = Literal["scl", "qa_pixel"]
@@ -199,11 +199,21 @@ def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
     Raises
     ------
+    ConflictingRequestsError
+        Two names of one product with other bands, methods or orbits: scenes of both would be composed as one.
     UnknownCollectionError, UnknownBandError
     """
-    bands = {}
+    bands: dict[str, tuple[str, ...]] = {}
+    asked_as: dict[str, str] = {}
     for name, request in requests.items():
         table = collection_table(name)
+        first = asked_as.setdefault(table.name, name)
+        if _way(request) != _way(requests[first]):
+            together = dict.fromkeys((*requests[first].bands, *request.bands))
+            raise ConflictingRequestsError(
+                f"collections {first} and {name} are one product, {table.name}, asked for in two ways",
+                remedy=f"Ask for it once, under one name, with all bands: {', '.join(together)}",
+            )
         asked = (table.band(band) for band in dict.fromkeys(request.bands))
         bands[table.name] = tuple(band.name for band in asked if band.kind != "mask")
         if not bands[table.name]:
@@ -212,3 +222,8 @@ def requested_bands(requests: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
                 remedy=f"Add one of {', '.join(table.bands)}",
             )
     return bands
+
+
+def _way(request: Any) -> tuple[Any, ...]:
+    """What is asked of a collection, whichever catalogue it comes from."""
+    return tuple(request.bands), request.method, request.orbits

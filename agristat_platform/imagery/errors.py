@@ -13,6 +13,10 @@ class UnknownCollectionError(ImageryError):
     """A collection that neither the platform's tables nor the catalogue have."""
 
 
+class ConflictingRequestsError(ImageryError):
+    """One product asked for twice, under two of its names and in different ways."""
+
+
 class UnknownBandError(ImageryError):
     """A band that the collection's table does not have."""
 

@@ -15,16 +15,18 @@ import pytest
 import rasterio
 from affine import Affine
 
-from agristat_platform.catalogue import Grid, season_intervals
+from agristat_platform.catalogue import CollectionRequest, Grid, season_intervals
 from agristat_platform.features import evi, ndvi, tasselled_cap
 from agristat_platform.imagery import (
     DATA_MISSING,
+    ConflictingRequestsError,
     NoScenesLeftError,
     SceneReader,
     assess_season,
     build_composites,
     collection_table,
     read_layer,
+    requested_bands,
 )
 from agristat_platform.imagery.masks import CLOUD
 from tests.unit.imagery.flanders import request, write
@@ -233,3 +235,16 @@ def test_between_pixels_values_are_bilinear(landsat):
     assert four[0, 0] == pytest.approx(REFLECTANCE["nir08"])
     expected = 0.5 * (0.75 * four[0, 0] + 0.25 * four[0, 1]) + 0.5 * (0.75 * four[1, 0] + 0.25 * four[1, 1])
     assert read(landsat, "nir08", harmonise=False, grid=grid)[0, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_both_names_of_the_real_documents_cannot_be_asked_for_in_two_ways(landsat):
+    """The scene's documents call its collection landsat-c2l2-sr and -st: one product here, so the first is not lost."""
+    kinds = [json.loads((landsat.folder / f"{SCENE}_{kind}_stac.json").read_text()) for kind in ("SR", "ST")]
+    names = [document["collection"] for document in kinds]
+    assert [document["id"] for document in kinds] == [SCENE, SCENE]
+    assert [collection_table(name) for name in names] == [LANDSAT, LANDSAT]
+    asked = dict(zip(names, (CollectionRequest(bands=("red",)), CollectionRequest(bands=("lwir11",))), strict=True))
+    with pytest.raises(ConflictingRequestsError, match=r"landsat-c2l2-sr and landsat-c2l2-st .* red, lwir11"):
+        requested_bands(asked)
+    same = dict.fromkeys(names, CollectionRequest(bands=("red",)))
+    assert requested_bands(same) == {"landsat-c2-l2": ("red",)}
