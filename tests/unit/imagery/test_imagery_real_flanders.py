@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from agristat_platform.catalogue import Grid, Interval, MaskSettings, season_intervals
 from agristat_platform.imagery import (
@@ -217,6 +218,35 @@ def test_medoid_is_the_spectrum_of_one_day(flanders, tmp_path):
     for band in BANDS:
         expected = np.where(cirrus, flanders.numbers[band][FIFTEENTH], flanders.numbers[band][FIFTH])
         assert np.array_equal(np.rint(two[band, 1][1] * 1e4), expected)
+
+
+def test_geometric_median_is_nearest_to_all_days(flanders, tmp_path):
+    """Within rounding it is where Weiszfeld's plain iteration comes to rest; of two days it is the middle."""
+    layers = composed(flanders, tmp_path, items=flanders.unmasked, method="geometric_median")
+    for row, col in ((50, 20), (30, 40), (5, 50)):
+        spectra = np.array([flanders.numbers[band][:, row, col] for band in BANDS], float).T
+        middle = spectra.mean(axis=0)
+        for _ in range(5000):
+            weight = 1 / np.sqrt(((spectra - middle) ** 2).sum(axis=1))
+            middle = weight @ spectra / weight.sum()
+        found = [layers[band, 1][1][row, col] * 1e4 for band in BANDS]
+        assert found == pytest.approx(middle.tolist(), abs=0.7)
+    two = composed(flanders, tmp_path / "two", method="geometric_median")
+    assert [np.rint(two[band, 1][1][50, 20] * 1e4) for band in BANDS] == [237, 5398, 1621]
+
+
+def test_a_grid_of_twenty_metres_takes_means_of_four_pixels(flanders):
+    """5 April, rows 50-51, columns 20-21 of B04 make row 25, column 10; the mask's pixels are of 20 m already."""
+    grid = flanders.grid
+    coarse = Grid(grid.crs, grid.transform * Affine.scale(2), 32, 33)
+    red = flanders.numbers["B04"][FIFTH].astype(float)
+    with SceneReader(coarse, masks=request("sentinel-2-l2a", BANDS).masks) as reader:
+        values = reader.values(flanders.items[FIFTH], S2, S2.band("B04"), slice(0, 33))
+        sky = reader.sky(flanders.items[FIFTH], S2, slice(0, 33))
+    four = [int(red[row, col]) for row in (50, 51) for col in (20, 21)]
+    assert values[25, 10] == pytest.approx(sum(four) / 4 / 10_000, abs=1e-7)
+    assert np.abs(values * 1e4 - red.reshape(33, 2, 32, 2).mean(axis=(1, 3))).max() < 1e-3
+    assert np.array_equal(sky == CLOUD, flanders.numbers["SCL"][FIFTH][::2, ::2] == 10)
 
 
 def test_best_pixel_weighs_day_and_distance_to_cloud(flanders, tmp_path):
