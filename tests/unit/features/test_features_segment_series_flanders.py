@@ -19,7 +19,7 @@ from agristat_platform.features import (
 from agristat_platform.imagery.masks import SCL_CLEAR
 from agristat_platform.timeseries import season_grid
 
-DATES = [date(2023, 4, 2) + timedelta(days=2 * k) for k in range(12)]
+DATES = [date(2023, 4, day) for day in (2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 30)]
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +75,17 @@ def test_ndvi_of_real_fields_is_the_formula_on_their_clear_pixels(cube, tmp_path
             assert row["ndvi"] == pytest.approx((mean_nir - mean_red) / (mean_nir + mean_red), abs=1e-6)
             compared += 1
     assert compared > 30
-    settings = TimeSeriesSettings(indices=("ndvi",), samples=5, padding_days=10, min_clear_dates=3)
+    settings = TimeSeriesSettings(indices=("ndvi",), samples=5, padding_days=10, min_clear_dates=2)
     paths = tmp_path / "s.parquet", tmp_path / "p.parquet"
     summary = write_series(tmp_path / "o.parquet", ids, ["ndvi"], season, settings, *paths)
+    enough = 0
     for row in pq.read_table(paths[0]).to_pylist():
         counted = [day for day in DATES if found.get((day, row["segment_id"]), {"weight": 0})["weight"] > 0]
         assert row["clear_dates"] == len(counted)
-        assert row["too_few"] == (len(counted) < 3)
+        assert row["too_few"] == (len(counted) < 2)
+        enough += not row["too_few"]
         if not row["too_few"]:
             observed = [found[day, row["segment_id"]]["ndvi"] for day in counted]
             assert min(observed) - 0.1 < min(row["samples"]) <= max(row["samples"]) < max(observed) + 0.1
+    assert enough > 15
     assert summary.implausible == {"ndvi": 0}
