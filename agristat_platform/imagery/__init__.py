@@ -4,8 +4,9 @@ from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
 from agristat_platform.imagery.composite_items import composite_documents, composite_items
 from agristat_platform.imagery.composite_mosaic import assemble_file
-from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, TileUnit, plan_composites
+from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, plan_composites
 from agristat_platform.imagery.composite_tiles import UnitResult, compose_unit, finished_unit
+from agristat_platform.imagery.composite_tiling import TileUnit
 from agristat_platform.imagery.composites import CompositeSet, build_composites
 from agristat_platform.imagery.encoding import band_encoding, href_of, processing_baseline
 from agristat_platform.imagery.errors import (

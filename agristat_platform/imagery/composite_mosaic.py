@@ -8,8 +8,9 @@ from xml.sax.saxutils import escape
 
 import pyproj
 
-from agristat_platform.imagery.composite_plan import SEASON, CompositePlan, PlannedLayer, TileUnit, season_of
+from agristat_platform.imagery.composite_plan import SEASON, CompositePlan, PlannedLayer, season_of
 from agristat_platform.imagery.composite_tiles import UnitResult, finished_unit
+from agristat_platform.imagery.composite_tiling import TileUnit
 from agristat_platform.imagery.errors import UnfinishedUnitError
 from agristat_platform.imagery.layers import STORAGE, Storage, write_cog
 from agristat_platform.imagery.overviews import write_overviews

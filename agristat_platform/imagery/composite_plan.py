@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pystac
@@ -19,16 +19,13 @@ from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, 
 from agristat_platform.imagery.collections import Band, Collection, collection_table, requested_bands
 from agristat_platform.imagery.composite_area import CountedArea, counted_area
 from agristat_platform.imagery.composite_key import content_key
+from agristat_platform.imagery.composite_tiling import TileUnit, Work, block_edge, tile_shape, tiles
 from agristat_platform.imagery.encoding import collection_of, moment_of, orbit_direction, period_of
 from agristat_platform.imagery.errors import NoScenesLeftError, RepeatedSceneError
 from agristat_platform.imagery.scenes import kept_items
 
 SEASON = 0  # number of the "interval" that is the whole season
-TILE_PIXELS = 1 << 25  # of a tile at most; about 45 MB of masks and as much of each stored band
-TILE_ROWS, TILE_COLS = 4096, 12288
 ORBIT_SUFFIX = {"ascending": "asc", "descending": "des"}
-
-Work = Literal["copy", "bands", "spectra", "percentiles", "radar", "speckle"]
 
 
 @dataclass(frozen=True)
@@ -49,18 +46,6 @@ class PlannedLayer:
     def label(self) -> str:
         """Name of its interval in columns and files."""
         return self.interval.label if self.interval is not None else "season"
-
-
-@dataclass(frozen=True)
-class TileUnit:
-    """Work that is done in one go and kept when it is done: some layers on one tile of the grid."""
-
-    name: str
-    work: Work
-    collection: str
-    rows: slice
-    cols: slice
-    layers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -151,10 +136,10 @@ def plan_composites(
             first = len(layers)
             layers += planned
             indices = tuple(range(first, len(layers)))
-            units += _tiled(grid, work, name, planned, indices, len(own), (tile_rows, tile_cols))
+            units += _tiled(grid, work, name, planned, indices, own, (tile_rows, tile_cols))
     area = counted_area(aoi_projected, grid)
-    tiles = [(unit.name, unit.rows.stop, unit.cols.stop) for unit in units]
-    key = content_key(grid, imagery, intervals, by_collection, aoi_projected, tiles)
+    cut = [(unit.name, unit.rows.stop, unit.cols.stop) for unit in units]
+    key = content_key(grid, imagery, intervals, by_collection, aoi_projected, cut)
     return CompositePlan(key, grid, imagery, area, by_collection, tuple(layers), tuple(units))
 
 
@@ -266,36 +251,25 @@ def _tiled(
     collection: str,
     planned: list[PlannedLayer],
     indices: tuple[int, ...],
-    scenes: int,
+    items: Sequence[pystac.Item],
     largest: tuple[int | None, int | None],
 ) -> list[TileUnit]:
     """The same layers on every tile of the grid, row by row."""
-    height, width = _tile_shape(work, planned, scenes)
-    height, width = min(largest[0] or height, grid.height), min(largest[1] or width, grid.width)
     label = planned[0].label if work != "speckle" else "season"
     part = f"{collection}_{label}" + ("" if work != "bands" else "_bands")
+    together = len({layer.label for layer in planned}) if work == "speckle" else len(planned)
+    shape = tile_shape(work, together, _scenes_at_once(work, planned[0].interval, items))
     return [
-        TileUnit(
-            f"{part}_r{top:06d}_c{left:06d}", work, collection, slice(top, min(top + height, grid.height)),
-            slice(left, min(left + width, grid.width)), indices,
-        )
-        for top in range(0, grid.height, height)
-        for left in range(0, grid.width, width)
-    ]  # fmt: skip
+        TileUnit(f"{part}_r{rows.start:06d}_c{cols.start:06d}", work, collection, rows, cols, indices)
+        for rows, cols in tiles(grid, shape, block_edge(items, grid), largest)
+    ]
 
 
-def _tile_shape(work: Work, planned: list[PlannedLayer], scenes: int) -> tuple[int, int]:
-    """Rows and columns of the largest tile, so that what a unit holds at once stays within some 300 MB."""
-    if work == "speckle":
-        # the filter keeps a mean of every layer, and all dates pass by
-        pixels = TILE_PIXELS // (2 * max(1, len(planned)))
-        rows = max(512, int((pixels // 4096) // 512 * 512))
-        return min(rows, 2048), 4096
-    if work in ("percentiles", "spectra"):
-        return TILE_ROWS, 4096
-    planes = max(1, -(-scenes // 32))  # of masks; scenes of one interval are a part of all
-    rows = max(512, TILE_PIXELS // planes // TILE_COLS // 512 * 512)
-    return min(rows, TILE_ROWS), TILE_COLS
+def _scenes_at_once(work: Work, interval: Interval | None, items: Sequence[pystac.Item]) -> int:
+    """How many of a collection's scenes a layer is made from."""
+    if interval is None or work == "speckle":
+        return len(items)
+    return sum(interval.start <= moment_of(item).date() < interval.end for item in items)
 
 
 def items_of_layer(plan: CompositePlan, layer: PlannedLayer) -> list[pystac.Item]:

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from agristat_platform.imagery.composite_plan import CompositePlan, TileUnit
+from agristat_platform.imagery.composite_plan import CompositePlan
+from agristat_platform.imagery.composite_tiling import BLOCK, TileUnit
 from agristat_platform.imagery.composite_work import WORK
 from agristat_platform.imagery.layers import STORAGE
 from agristat_platform.imagery.reading import SceneReader
-
-TILE_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ class TileWriter:
         self.aoi_pixels = sum(int(np.count_nonzero(inside)) for _, inside in self._aoi_strips())
 
     def _aoi_strips(self) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
-        for start in range(self._unit.rows.start, self._unit.rows.stop, TILE_BLOCK):
-            rows = slice(start, min(start + TILE_BLOCK, self._unit.rows.stop))
+        for start in range(self._unit.rows.start, self._unit.rows.stop, BLOCK):
+            rows = slice(start, min(start + BLOCK, self._unit.rows.stop))
             yield rows, self._inside(rows)
 
     def _inside(self, rows: slice) -> NDArray[np.bool_]:
@@ -127,8 +126,8 @@ class TileWriter:
             transform=grid.transform * Affine.translation(unit.cols.start, unit.rows.start),
             nodata=self._storage.nodata,
             tiled=True,
-            blockxsize=TILE_BLOCK,
-            blockysize=TILE_BLOCK,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
             interleave="band",
             compress="zstd",
             zstd_level=1,

@@ -16,11 +16,11 @@ from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.composite_plan import (
     CompositePlan,
     PlannedLayer,
-    TileUnit,
     days_of,
     items_of_layer,
     middle_of,
 )
+from agristat_platform.imagery.composite_tiling import STRIP_ROWS, TileUnit, strip_rows, strips
 from agristat_platform.imagery.compositing_methods import compose_bands
 from agristat_platform.imagery.exact_copy import copy_exactly
 from agristat_platform.imagery.layers import STORAGE
@@ -30,9 +30,7 @@ from agristat_platform.imagery.percentiles import masked_percentiles_stored
 from agristat_platform.imagery.reading import Marks, SceneReader
 from agristat_platform.imagery.speckle import SpeckleAccumulator
 
-STACK_BYTES = 128 << 20  # of the observations held at once
 SKY_ROWS = 2048
-STRIP_ROWS = 512  # as many as a block of most scenes has
 
 Strip = tuple[int, slice, NDArray[Any], NDArray[np.uint16]]
 
@@ -86,16 +84,6 @@ def _set_bits(owner, first, planes):  # type: ignore[no-untyped-def]
                 planes[number >> 3, i, j] |= np.uint8(1 << (number & 7))
                 some = True
     return some
-
-
-def strips(rows: slice, size: int) -> list[slice]:
-    """Some rows, `size` at a time."""
-    return [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
-
-
-def strip_rows(arrays: int, width: int, bytes_each: int) -> int:
-    """Rows of a strip, so that a stack of arrays stays within its bytes; at most a block."""
-    return max(16, min(STRIP_ROWS, STACK_BYTES // max(1, arrays * width * bytes_each) // 16 * 16))
 
 
 def compose_by_band(plan: CompositePlan, unit: TileUnit, reader: SceneReader) -> Iterator[Strip]:
