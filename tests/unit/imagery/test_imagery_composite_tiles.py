@@ -1,9 +1,13 @@
 """Composites tile by tile: the same for any tiles, resumed where they were, each method's layers and values."""
 
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 from affine import Affine
@@ -27,6 +31,7 @@ from agristat_platform.imagery import (
     plan_composites,
     read_layer,
 )
+from tests.unit.imagery.conftest import make_item, write_raster
 
 MONTHS = season_intervals(date(2023, 11, 1), date(2024, 1, 1), "month")
 FINE, COARSE = Affine(10, 0, 249_600, 0, -10, 4_610_400), Affine(20, 0, 249_600, 0, -20, 4_610_400)
@@ -34,8 +39,7 @@ DATES = [("2023-11", 2), ("2023-11", 12), ("2023-11", 22), ("2023-12", 7)]
 UNDILATED = MaskSettings(cloud_dilation_m=0, shadow_dilation_m=0)
 
 
-@pytest.fixture
-def season(make_item, write_raster, tmp_path):
+def season_in(folder):
     """Four dates of three bands on two pixel sizes under random cloud; the second of two tiles in the next zone."""
 
     def write(name, transform, shape, rng, crs="EPSG:32630", **properties):
@@ -44,33 +48,39 @@ def season(make_item, write_raster, tmp_path):
             pixels = rng.integers(1200, 6000, (shape[0] // factor, shape[1] // factor)).astype(np.uint16)
             pixels[rng.random(pixels.shape) < 0.05] = 0
             place = transform * Affine.scale(factor)
-            files[band] = write_raster(tmp_path / "scenes" / name / f"{band}.tif", pixels, place, crs)
+            files[band] = write_raster(folder / name / f"{band}.tif", pixels, place, crs)
         classes = rng.choice([4, 5, 9, 3], (shape[0] // 2, shape[1] // 2), p=[0.48, 0.48, 0.02, 0.02]).astype(np.uint8)
-        files["SCL"] = write_raster(tmp_path / "scenes" / name / "SCL.tif", classes, transform * Affine.scale(2), crs)
+        files["SCL"] = write_raster(folder / name / "SCL.tif", classes, transform * Affine.scale(2), crs)
         return make_item(name, "sentinel-2-l2a", files, crs=crs, **{"s2:processing_baseline": "05.09", **properties})
 
     items = []
     for number, (month, day) in enumerate(DATES):
         rng, when = np.random.default_rng(number), f"{month}-{day:02d}T11:00:00Z"
         items.append(write(f"T30_{number}", FINE, (48, 40), rng, when=when, **{"grid:code": "MGRS-30TTM"}))
-        west = Affine(10, 0, 749_000, 0, -10, 4_611_900)
+        west = Affine(10, 0, 749_400, 0, -10, 4_611_100)
         items.append(
-            write(f"T29_{number}", west, (300, 240), rng, "EPSG:32629", when=when, **{"grid:code": "MGRS-29TQG"})
+            write(f"T29_{number}", west, (120, 120), rng, "EPSG:32629", when=when, **{"grid:code": "MGRS-29TQG"})
         )
     return items
 
 
-@pytest.fixture
-def radar(make_item, write_raster, tmp_path):
+@pytest.fixture(scope="module")
+def season(tmp_path_factory):
+    """Scenes of the whole module; a test that changes them takes `season_in`."""
+    return season_in(tmp_path_factory.mktemp("season"))
+
+
+@pytest.fixture(scope="module")
+def radar(tmp_path_factory):
     """Six dates of two directions with speckle: 0.1 seen ascending, 0.02 descending."""
-    items, rng = [], np.random.default_rng(4)
+    items, rng, folder = [], np.random.default_rng(4), tmp_path_factory.mktemp("radar")
     for number, day in enumerate((1, 7, 13, 19, 25, 30)):
         state = "ascending" if number % 2 else "descending"
         files = {}
         for band in ("vv", "vh"):
             power = (0.1 if number % 2 else 0.02) * rng.gamma(4, 0.25, (24, 30))
             power[rng.random(power.shape) < 0.02] = np.nan
-            path = tmp_path / "radar" / f"{number}_{band}.tif"
+            path = folder / f"{number}_{band}.tif"
             files[band] = write_raster(path, power.astype(np.float32), COARSE, nodata=float("nan"))
         when, orbit = f"2023-11-{day:02d}T06:00:00Z", {"sat:orbit_state": state, "sat:relative_orbit": 50 + number % 2}
         items.append(make_item(f"S1_{number}", "sentinel-1-rtc", files, when=when, **orbit))
@@ -102,7 +112,7 @@ def test_same_bytes_for_any_tiles(way, season, radar, grid, aoi, tmp_path):
     imagery = source(**way)
     items = radar if "collection" in way else season
     scenes = assess_scenes(items, grid, aoi, imagery)
-    sizes = [(None, None), (16, 23), (7, 60)]
+    sizes = [(None, None), (19, 33)]  # six tiles of odd sizes, with a narrow row and column at the end
     made = [
         build_composites(
             scenes, grid, MONTHS, imagery, tmp_path / f"made{k}", aoi_projected=aoi, tile_rows=rows, tile_cols=cols
@@ -117,7 +127,7 @@ def test_same_bytes_for_any_tiles(way, season, radar, grid, aoi, tmp_path):
     assert sorted(path.name for path in made[0].files[0].parent.iterdir()) == sorted(p.name for p in made[0].files)
 
 
-def spectra(make_item, write_raster, folder, days):
+def spectra(folder, days):
     """Scenes of one colour a date: (day, B04, B08), reflectance numbers of an old baseline, all clear."""
     items = []
     for day, red, nir in days:
@@ -140,10 +150,10 @@ def spectra(make_item, write_raster, folder, days):
         ("best_pixel", (500, 3000)),  # the 14th is nearest to the middle of November, the 15th and a half
     ],
 )
-def test_methods_on_three_dates(method, expected, make_item, write_raster, tmp_path, grid, aoi):
+def test_methods_on_three_dates(method, expected, tmp_path, grid, aoi):
     days = [(2, 400, 4000), (14, 500, 3000), (28, 1500, 2000)]
     imagery = source(bands=("B04", "B08"), method=method, masks=UNDILATED)
-    scenes = assess_scenes(spectra(make_item, write_raster, tmp_path, days), grid, aoi, imagery)
+    scenes = assess_scenes(spectra(tmp_path, days), grid, aoi, imagery)
     made = build_composites(scenes, grid, MONTHS[:1], imagery, tmp_path / "made", aoi_projected=aoi)
     with rasterio.open(made.files[0]) as dataset:
         assert dataset.read()[:, 20, 20].tolist() == list(expected)
@@ -155,10 +165,10 @@ def test_methods_on_three_dates(method, expected, make_item, write_raster, tmp_p
     ]
 
 
-def test_percentiles_of_the_season_are_layers_of_their_own(make_item, write_raster, tmp_path, grid, aoi):
+def test_percentiles_of_the_season_are_layers_of_their_own(tmp_path, grid, aoi):
     days = [(2, 400, 4000), (14, 500, 3000), (28, 1500, 2000)]
     imagery = source(bands=("B04",), percentiles=(25.0, 90.0), masks=UNDILATED)
-    scenes = assess_scenes(spectra(make_item, write_raster, tmp_path, days), grid, aoi, imagery)
+    scenes = assess_scenes(spectra(tmp_path, days), grid, aoi, imagery)
     made = build_composites(scenes, grid, MONTHS[:1], imagery, tmp_path / "made", aoi_projected=aoi)
     assert [path.name for path in made.files] == ["sentinel-2-l2a_t01.tif", "sentinel-2-l2a_season.tif"]
     low, high = made.layers.to_pylist()[1:]
@@ -222,7 +232,8 @@ def test_finished_units_are_taken_as_they_are(season, grid, aoi, tmp_path):
         assemble_file(plan, tmp_path, tmp_path, plan.files[0])
 
 
-def test_a_unit_that_fails_leaves_nothing(season, grid, aoi, tmp_path):
+def test_a_unit_that_fails_leaves_nothing(grid, aoi, tmp_path):
+    season = season_in(tmp_path / "scenes")
     plan = made_plan(season, grid, aoi)
     Path(season[0].assets["B08"].href).unlink()
     with pytest.raises(UnreadableSceneError, match="band B08 of scene T30_0 is missing"):
@@ -230,7 +241,8 @@ def test_a_unit_that_fails_leaves_nothing(season, grid, aoi, tmp_path):
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_the_key_follows_everything_that_decides_a_unit(season, grid, aoi, tmp_path):
+def test_the_key_follows_everything_that_decides_a_unit(grid, aoi, tmp_path):
+    season = season_in(tmp_path)
     plan = made_plan(season, grid, aoi)
     assert plan.key == made_plan(season[::-1], grid, aoi).key
     assert plan.key != made_plan(season[2:], grid, aoi).key
@@ -241,3 +253,50 @@ def test_the_key_follows_everything_that_decides_a_unit(season, grid, aoi, tmp_p
     path = Path(season[0].assets["B04"].href)
     path.write_bytes(path.read_bytes() + b" ")  # the same name with another content
     assert plan.key != made_plan(season, grid, aoi).key
+    relabelled = season_in(tmp_path)
+    relabelled[0].properties["s2:processing_baseline"] = "05.11"  # what an item says decides as its files do
+    assert plan.key != made_plan(relabelled, grid, aoi).key
+
+
+WORKER = """
+import json, sys
+from datetime import date
+from pathlib import Path
+import pyarrow.parquet as pq
+from agristat_platform.catalogue import ImagerySource, season_intervals
+from agristat_platform.imagery import compose_unit, plan_composites
+from tests.unit.imagery.conftest import GRID
+
+folder, parity = Path(sys.argv[1]), int(sys.argv[2])
+imagery = ImagerySource.model_validate_json((folder / "imagery.json").read_text())
+months = season_intervals(date(2023, 11, 1), date(2024, 1, 1), "month")
+scenes = pq.read_table(folder / "scenes.parquet")
+plan = plan_composites(scenes, GRID, months, imagery, aoi_projected=GRID.outline(), tile_rows=19, tile_cols=33)
+for unit in plan.units[::-1][parity::2]:
+    compose_unit(plan, unit, folder / "work")
+print(plan.key)
+"""
+
+
+def test_same_bytes_from_processes_with_other_threads_in_any_order(season, grid, tmp_path):
+    """Two processes share the units, last ones first, one with all of GDAL's and numba's threads: one key, one result."""
+    imagery = source(method="median", percentiles=(50.0,))
+    scenes = assess_scenes(season, grid, grid.outline(), imagery)
+    pq.write_table(scenes, tmp_path / "scenes.parquet")
+    (tmp_path / "imagery.json").write_text(imagery.model_dump_json())
+    (tmp_path / "worker.py").write_text(WORKER)
+    plan = plan_composites(scenes, grid, MONTHS, imagery, aoi_projected=grid.outline(), tile_rows=19, tile_cols=33)
+    threads = ({"GDAL_NUM_THREADS": "ALL_CPUS", "NUMBA_NUM_THREADS": "2"}, {"NUMBA_NUM_THREADS": "1"})
+    workers = [
+        subprocess.Popen([sys.executable, str(tmp_path / "worker.py"), str(tmp_path), str(parity)],
+                         env={**os.environ, "PYTHONPATH": os.getcwd(), **setting}, stdout=subprocess.PIPE, text=True)
+        for parity, setting in enumerate(threads)
+    ]  # fmt: skip
+    assert [worker.communicate()[0].strip() for worker in workers] == [plan.key] * 2
+    assert sorted(path.stem for path in (tmp_path / "work").glob("*.tif")) == sorted(unit.name for unit in plan.units)
+    (tmp_path / "put").mkdir()
+    rows = [row for file in plan.files for row in assemble_file(plan, tmp_path / "work", tmp_path / "put", file)]
+    whole = build_composites(scenes, grid, MONTHS, imagery, tmp_path / "whole")
+    assert rows == whole.layers.to_pylist()
+    for path in whole.files:
+        assert (tmp_path / "put" / path.name).read_bytes() == path.read_bytes()
