@@ -1,11 +1,17 @@
 """Tiles cover the grid once, are cut where few blocks are decoded twice, and stay within memory."""
 
+from datetime import date
+from pathlib import Path
+
+import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agristat_platform.catalogue import Grid
+from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, season_intervals
+from agristat_platform.imagery import assess_scenes, compose_unit, plan_composites
 from agristat_platform.imagery.composite_tiling import (
     BLOCK,
     COARSE,
@@ -17,6 +23,7 @@ from agristat_platform.imagery.composite_tiling import (
     tiles,
 )
 
+BYTES_READ = Path("/proc/self/io")
 CORNER = Affine(10, 0, 300_000, 0, -10, 4_600_000)
 
 
@@ -68,3 +75,41 @@ def test_what_a_tile_holds_is_bounded_and_strips_are_whole_blocks(work):
 def test_the_speckle_filter_holds_a_strip_of_every_interval(intervals):
     _, cols = tile_shape("speckle", intervals, 60)
     assert cols == COARSE or intervals * cols * BLOCK * 12 <= 2 * STACK_BYTES
+
+
+@pytest.mark.skipif(not BYTES_READ.exists(), reason="bytes read are counted by Linux alone")
+@pytest.mark.parametrize(
+    ("band", "most"),
+    [("B04", 1.05), ("B11", 1.36)],  # 20 m, as SCL: the row of blocks at the cut is read for either tile, one of three
+)
+def test_a_block_of_a_scene_is_read_once(band, most, make_item, tmp_path):
+    """A grid that begins anywhere in a scene, in two tiles: uncompressed blocks, so that bytes count them."""
+    size, files, dates = 3072, {}, 2
+    for name, cell, kind in ((band, 10 if band == "B04" else 20, "uint16"), ("SCL", 20, "uint8")):
+        files[name], side = tmp_path / f"{name}.tif", size * 10 // cell
+        with rasterio.open(
+            files[name], "w", driver="GTiff", count=1, dtype=kind, crs="EPSG:32630", width=side, height=side, nodata=0,
+            transform=Affine(cell, 0, 300_000, 0, -cell, 4_600_000), tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
+        ) as dataset:  # fmt: skip
+            dataset.write(np.full((side, side), 4, kind), 1)
+    grid = Grid("EPSG:32630", CORNER * Affine.translation(200, 300), 2700, 2600)
+    items = []
+    for day in range(1, dates + 1):
+        own = {name: path.with_name(f"{day}_{path.name}") for name, path in files.items()}
+        for name, path in own.items():
+            path.hardlink_to(files[name])
+        about = {"s2:processing_baseline": "03.01", "proj:transform": list(CORNER)}
+        items.append(make_item(f"s{day}", "sentinel-2-l2a", own, when=f"2023-11-{day:02d}T11:00:00Z", **about))
+    imagery = ImagerySource(catalogue="c", collections={"sentinel-2-l2a": CollectionRequest(bands=(band,))})
+    november = season_intervals(date(2023, 11, 1), date(2023, 12, 1), "month")
+    scenes = assess_scenes(items, grid, grid.outline(), imagery)
+    plan = plan_composites(scenes, grid, november, imagery, tile_rows=2 * COARSE)
+    before = read_so_far()
+    for unit in plan.units:
+        compose_unit(plan, unit, tmp_path / "work")
+    blocks = sum(path.stat().st_size for path in files.values()) * dates
+    assert (read_so_far() - before) / blocks < most
+
+
+def read_so_far():
+    return int(BYTES_READ.read_text().split("rchar:")[1].split()[0])
