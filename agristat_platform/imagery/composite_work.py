@@ -25,9 +25,10 @@ from agristat_platform.imagery.compositing_methods import compose_bands
 from agristat_platform.imagery.exact_copy import copy_exactly
 from agristat_platform.imagery.layers import STORAGE
 from agristat_platform.imagery.medians import masked_median
+from agristat_platform.imagery.number_merging import Marks
 from agristat_platform.imagery.overpasses import Overpass, clear_owner, merged_pixels, overpasses_of, tile_skies
 from agristat_platform.imagery.percentiles import masked_percentiles_stored
-from agristat_platform.imagery.reading import Marks, SceneReader
+from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.speckle import SpeckleAccumulator
 
 SKY_ROWS = 2048

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
 from agristat_platform.catalogue import Grid, MaskSettings
 from agristat_platform.imagery.access import REMOTE_OPTIONS, FileAccess, StoreEnvironment
@@ -28,34 +26,28 @@ from agristat_platform.imagery.collections import Band, Collection
 from agristat_platform.imagery.encoding import Encoding, band_encoding, href_of, needs_calibration
 from agristat_platform.imagery.errors import UnreadableSceneError
 from agristat_platform.imagery.harmonisation import adjustment
-from agristat_platform.imagery.layers import BLOCK_CACHE_BYTES, STORAGE, Storage, stored
+from agristat_platform.imagery.layers import BLOCK_CACHE_BYTES, STORAGE, stored
+from agristat_platform.imagery.number_merging import (
+    SIXTEEN_BITS,
+    Marks,
+    along_axes,
+    merge_copied,
+    merge_interpolated,
+    place_on_lattice,
+)
 from agristat_platform.imagery.resampling import (
     Places,
-    axes_positions,
     pixel_places,
-    same_crs,
     sample_bilinear,
     source_window,
 )
-from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
 from agristat_platform.imagery.sentinel1_grd import GrdScene, read_annotation
 from agristat_platform.imagery.sky_reading import read_sky, require_same_pixels, saturation_band
-from agristat_platform.imagery.windows import conversion_table, grid_window, physical, pixel_width, read_window
+from agristat_platform.imagery.windows import grid_window, physical, pixel_width, read_window
 
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
 MOST_CALIBRATIONS = 64
-LATTICE_TOLERANCE = 1e-7  # of a pixel: a tenth of what sampling takes for the same lattice, which copies too
-SIXTEEN_BITS = ("uint16", "int16")
-
-
-@dataclass(frozen=True)
-class Marks:
-    """Where pixels are wanted: bit `bit` of plane `plane` of a (planes, rows, cols) uint8 array is set there."""
-
-    planes: NDArray[np.uint8]
-    plane: int
-    bit: int
 
 
 class SceneReader:
@@ -191,10 +183,12 @@ class SceneReader:
                 return False
             place = self._place_on_lattice(href, dataset)
             if place is not None:
-                self._copy_numbers(dataset, place, rows, encoding, storage, marks, out)
+                corner = place[0] + rows.start, place[1] + self.cols.start
+                merge_copied(dataset, corner, encoding, storage, marks, out)
                 return True
-            if self._decimation(dataset) == 1 and self._is_lattice(dataset):
-                self._interpolate_numbers(dataset, rows, encoding, storage, marks, out)
+            if self._decimation(dataset) == 1 and along_axes(self.grid, dataset):
+                places = self._places_in(dataset.crs.to_wkt(), rows)
+                merge_interpolated(dataset, places, encoding, storage, marks, out)
                 return True
         except RasterioError as error:
             self._forget(href)
@@ -221,63 +215,6 @@ class SceneReader:
             self._forget(href)
             raise unreadable(item, band, href, error) from error
 
-    def _copy_numbers(
-        self,
-        dataset: DatasetReader,
-        place: tuple[int, int],
-        rows: slice,
-        encoding: Encoding,
-        storage: Storage,
-        marks: Marks,
-        out: NDArray[Any],
-    ) -> None:
-        top, left = place[0] + rows.start, place[1] + self.cols.start
-        row0, row1 = max(0, top), min(dataset.height, place[0] + rows.stop)
-        col0, col1 = max(0, left), min(dataset.width, left + self.width)
-        if row0 >= row1 or col0 >= col1:
-            return
-        numbers = self._numbers(dataset, Window(col0, row0, col1 - col0, row1 - row0))
-        inside = np.s_[row0 - top : row1 - top, col0 - left : col1 - left]
-        table = conversion_table(numbers.dtype, encoding, storage)
-        merge_numbers(
-            numbers.view(np.uint16), table, table.dtype.type(storage.nodata), marks.planes[(slice(None), *inside)],
-            marks.plane, marks.bit, out[inside],
-        )  # fmt: skip
-
-    def _numbers(self, dataset: DatasetReader, window: Window) -> NDArray[Any]:
-        """A window of a 16-bit file, in memory that the next one takes again: fresh pages cost as much as converting."""
-        shape = (window.height, window.width)
-        if self._buffer.size < shape[0] * shape[1]:
-            self._buffer = np.empty(shape[0] * shape[1], np.uint16)
-        target = self._buffer[: shape[0] * shape[1]].reshape(shape).view(dataset.dtypes[0])
-        dataset.read(1, window=window, out=target)
-        return target
-
-    def _interpolate_numbers(
-        self,
-        dataset: DatasetReader,
-        rows: slice,
-        encoding: Encoding,
-        storage: Storage,
-        marks: Marks,
-        out: NDArray[Any],
-    ) -> None:
-        places = self._places_in(dataset.crs.to_wkt(), rows)
-        window = source_window(places, dataset.transform, dataset.width, dataset.height)
-        if window is None:
-            return
-        row0, row1, col0, col1 = window
-        numbers = self._numbers(dataset, Window(col0, row0, col1 - col0, row1 - row0))
-        transform = dataset.transform * Affine.translation(col0, row0)
-        on_axes = axes_positions(places, np.array(tuple(~transform)[:6]))
-        if on_axes is None:
-            raise ValueError(f"{dataset.name} is not on the axes of the grid")
-        gain, shift = encoding.scale / storage.scale, encoding.offset / storage.scale
-        merge_bilinear(
-            numbers, *on_axes, float(encoding.nodata), round(gain, 9), round(shift, 6), storage.least, storage.most,
-            marks.planes, marks.plane, marks.bit, out,
-        )  # fmt: skip
-
     def _encoding(self, item: pystac.Item, collection: Collection, band: Band) -> Encoding:
         """The band's encoding, harmonised where the reader is to."""
         encoding = band_encoding(item, collection, band)
@@ -286,21 +223,10 @@ class SceneReader:
         slope, offset = adjustment(band.name)
         return Encoding(encoding.scale * slope, encoding.offset * slope + offset, encoding.nodata)
 
-    def _is_lattice(self, dataset: DatasetReader) -> bool:
-        """Whether rows and columns of a scene run along those of the grid."""
-        transform = dataset.transform
-        straight = transform.b == transform.d == 0.0
-        return dataset.crs is not None and straight and same_crs(self.grid, dataset.crs.to_wkt())
-
     def _place_on_lattice(self, href: str, dataset: DatasetReader) -> tuple[int, int] | None:
-        """Row and column of the grid's corner in a scene whose pixels coincide with the grid's; None for any other."""
+        """`place_on_lattice` of a scene's file, decided once."""
         if href not in self._lattices:
-            grid, scene = self.grid.transform, dataset.transform
-            same_cells = (scene.a, scene.b, scene.d, scene.e) == (grid.a, 0.0, 0.0, grid.e)
-            col, row = (grid.c - scene.c) / grid.a, (grid.f - scene.f) / grid.e
-            on_cells = abs(col - round(col)) < LATTICE_TOLERANCE and abs(row - round(row)) < LATTICE_TOLERANCE
-            found = dataset.crs is not None and same_cells and on_cells and same_crs(self.grid, dataset.crs.to_wkt())
-            self._lattices[href] = (round(row), round(col)) if found else None
+            self._lattices[href] = place_on_lattice(self.grid, dataset)
         return self._lattices[href]
 
     def sky(self, item: pystac.Item, collection: Collection, rows: slice) -> NDArray[np.uint8]:
