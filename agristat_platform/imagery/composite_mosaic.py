@@ -7,12 +7,13 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pyproj
+import rasterio
 
 from agristat_platform.imagery.composite_plan import SEASON, CompositePlan, PlannedLayer, season_of
 from agristat_platform.imagery.composite_tiles import UnitResult, finished_unit
 from agristat_platform.imagery.composite_tiling import TileUnit
 from agristat_platform.imagery.errors import UnfinishedUnitError
-from agristat_platform.imagery.layers import STORAGE, Storage, write_cog
+from agristat_platform.imagery.layers import BLOCK_CACHE_BYTES, STORAGE, Storage, write_cog
 from agristat_platform.imagery.overviews import write_overviews
 
 Parts = list[tuple[TileUnit, UnitResult]]
@@ -51,11 +52,12 @@ def assemble_file(plan: CompositePlan, folder: Path, target_dir: Path, file: str
     overviews: list[Path] = []
     try:
         mosaic.write_text(_mosaic(plan, numbered, parts, overviews))
-        overviews = write_overviews(mosaic, target_dir, mosaic.stem)
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
+            overviews = write_overviews(mosaic, target_dir, mosaic.stem)
         mosaic.write_text(_mosaic(plan, numbered, parts, overviews))
         write_cog(mosaic, target_dir / file, with_overviews=True)
     finally:
-        for path in (mosaic, *overviews):
+        for path in (mosaic, *target_dir.glob(f"{mosaic.stem}.overview*.tif")):  # also those of a pass that failed
             path.unlink(missing_ok=True)
     return [_layer_row(plan, index, layer, parts) for index, layer in numbered]
 

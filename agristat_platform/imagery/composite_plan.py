@@ -181,11 +181,13 @@ class _Planner:
                 jobs.append(("bands", self._optical(interval, method, self.bands)))
                 continue
             spectra = self._optical(interval, method, optical)
-            jobs.append(("spectra", spectra))
+            if spectra:
+                jobs.append(("spectra", spectra))
             if rest:  # temperature has another unit than reflectance: distances must not add over them
                 jobs.append(("bands", self._optical(interval, "median", rest, after=len(spectra))))
-        if self.imagery.percentiles:
-            jobs.append(("percentiles", self._percentiles()))
+        percentiles = self._percentiles()
+        if percentiles:
+            jobs.append(("percentiles", percentiles))
         return jobs
 
     def _file(self, label: str) -> str:
@@ -200,7 +202,8 @@ class _Planner:
         ]  # fmt: skip
 
     def _percentiles(self) -> list[PlannedLayer]:
-        asked = [(band, q) for band in self.bands if band.kind == "optical" for q in self.imagery.percentiles]
+        optical = [band for band in self.bands if band.kind == "optical"]
+        asked = [(band, q) for band in optical for q in dict.fromkeys(self.imagery.percentiles)]
         return [
             PlannedLayer(
                 self._file("season"), k, self.table.name, band, f"{band.name}_p{q:g}", None, f"p{q:g}", percentile=q

@@ -146,3 +146,23 @@ def test_grids_without_an_epsg_code(spelling, sentinel2, red_only, tmp_path):
     with rasterio.open(tmp_path / "sentinel-2-l2a_t01.tif") as dataset:
         assert dataset.transform == place
         assert pyproj.CRS(dataset.crs.to_wkt()).equals(pyproj.CRS(spelling(albers)), ignore_axis_order=True)
+
+
+@pytest.mark.parametrize("way", [*METHODS, {"percentiles": (10.0, 10.0)}], ids=str)
+def test_heat_alone_has_no_spectrum_and_no_percentiles(way, make_item, write_raster, request_bands, grid, tmp_path):
+    place = Affine(30, 0, 249_600, 0, -30, 4_610_400)
+    files = {
+        "lwir11": write_raster(tmp_path / "st.tif", np.full((16, 20), 43_000, np.uint16), place),
+        "qa_pixel": write_raster(tmp_path / "qa.tif", np.full((16, 20), 21_824, np.uint16), place, nodata=1),
+    }
+    item = make_item("L8", "landsat-c2-l2", files, **{"landsat:wrs_path": "203", "landsat:wrs_row": "31"})
+    imagery = request_bands(landsat_c2_l2=["lwir11"]).model_copy(update=way)
+    heat, rows = compose([item], grid, imagery, tmp_path, MONTHS[:1])
+    assert (heat == 29_597).all()  # 43000 × 0.00341802 + 149 = 295.975 K
+    assert [row["layer"] for row in rows] == ["lwir11"]
+
+
+def test_a_percentile_asked_for_twice_is_one_layer(sentinel2, grid, red_only, tmp_path):
+    imagery = red_only.model_copy(update={"percentiles": (10.0, 90.0, 10.0)})
+    _, rows = compose([sentinel2("a")], grid, imagery, tmp_path, MONTHS[:1])
+    assert [row["layer"] for row in rows] == ["B04", "B04_p10", "B04_p90"]
