@@ -19,15 +19,12 @@ from agristat_platform import imagery
 from agristat_platform.catalogue import Catalogue
 from agristat_platform.provenance import ExternalRecord
 from assets import checks
-from assets.errors import PlanChangedError
-from assets.families import FAMILIES, check, code_version, graph_family, published_outputs
+from assets.batches import RETRIES, BatchedAsset, UnitLog, batch_outputs, peak_memory_mib
+from assets.families import FAMILIES, check, graph_family, published_outputs
 from assets.materialisation import file_record, imagery_of, materialised, op_input
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
-from assets.tile_batches import RETRIES, UNITS, WORK_FOLDER, UnitLog, batch_outputs, finished_units, peak_memory_mib
-from resources.step_io import StepIOManager
 from resources.storage import StorageResource, StoredVersion
-from resources.work_folders import WorkFolders
 
 CLEAR_COVER = 0.90  # of the AOI, per optical layer
 CHECKS = [
@@ -37,6 +34,7 @@ CHECKS = [
         "composites", "cloud_free_cover", f"Every layer has a clear value on {CLEAR_COVER:.0%} of the area of interest"
     ),
 ]
+WORK = BatchedAsset("composites", units="tiles")
 FILES = "files"  # folder in the work folder for the composite files
 
 
@@ -61,19 +59,8 @@ def plan_composites(
     storage: StorageResource,
 ) -> Iterator[dg.DynamicOutput[Any]]:
     """Cut the season into tile units, and those into batches of neighbours."""
-    for name in WorkFolders(storage.scratch_dir).sweep():
-        context.log.info("removed %s, which nobody took up again", name)
     plan = _plan(context, scenes, catalogue)
-    folder = _work_folder(plan, storage)
-    finished = finished_units(folder)
-    context.log.info("%d tile units for %d files; %d are finished", len(plan.units), len(plan.files), finished)
-    metadata = {
-        UNITS: len(plan.units),
-        "finished_before": finished,
-        WORK_FOLDER: dg.MetadataValue.path(str(folder)),
-        "plan": plan.key,
-    }
-    yield from batch_outputs(len(plan.units), plan.key, catalogue.settings.execution.workers, metadata=metadata)
+    yield from WORK.planned(context, plan.key, len(plan.units), catalogue.settings.execution.workers, storage)
 
 
 @dg.op(ins={"scenes": op_input("imagery")}, out=dg.Out(io_manager_key="step_io"), retry_policy=RETRIES)
@@ -86,7 +73,7 @@ def compose_tiles(
 ) -> dict[str, Any]:
     """Compose the units of a batch; those that lie finished in the work folder are left as they are."""
     plan = _planned(batch, context, scenes, catalogue)
-    folder = _work_folder(plan, storage)
+    folder = WORK.folder(plan.key, storage)
     units = plan.units[batch["first"] : batch["stop"]]
     log = UnitLog(context.log, len(units))
     for unit in units:
@@ -120,7 +107,7 @@ def assemble_composites(
 ) -> dict[str, Any]:
     """Put composite files together from their units, each with its rows of the layer table beside it."""
     plan = _planned(batch, context, scenes, catalogue)
-    folder = _work_folder(plan, storage)
+    folder = WORK.folder(plan.key, storage)
     names = plan.files[batch["first"] : batch["stop"]]
     log = UnitLog(context.log, len(names), what="file")
     for name in names:
@@ -141,7 +128,7 @@ def publish_composites(
 ) -> Iterator[dg.MaterializeResult]:
     """Check the composite files and publish them with their layer table; the work folder goes when that is done."""
     plan = _planned(composed[0], context, scenes, catalogue)
-    folder = _work_folder(plan, storage)
+    folder = WORK.folder(plan.key, storage)
     partition = partition_of(context, catalogue)
     region = catalogue.region(partition.region)
     with storage.store.draft("composites", partition, stage=FAMILIES["composites"].group) as draft:
@@ -169,7 +156,7 @@ def publish_composites(
                 **table_metadata(made.layers),
                 "quicklook": picture(quicklook, "Composite"),
                 "files": [path.name for path in made.files],
-                UNITS: len(plan.units),
+                "tile_units": len(plan.units),
                 "tile_units_composed": sum(batch["composed"] for batch in composed),
                 "peak_memory_mib": max(batch["peak_memory_mib"] for batch in [*composed, *files]),
             },
@@ -181,8 +168,7 @@ def publish_composites(
         )
     yield result
     # Dagster takes the next event only after it has published the one before
-    WorkFolders(storage.scratch_dir).remove("composites", _work_key(plan))
-    StepIOManager(scratch_dir=storage.scratch_dir).forget(context.run.run_id, "composites")
+    WORK.published(plan.key, context.run.run_id, storage)
 
 
 def _plan(
@@ -207,30 +193,10 @@ def _plan(
 def _planned(
     batch: dict[str, Any], context: dg.AssetExecutionContext, scenes: StoredVersion, catalogue: Catalogue
 ) -> imagery.CompositePlan:
-    """The plan, which must still be the one the batch is a part of.
-
-    Raises
-    ------
-    PlanChangedError
-        Configuration, scenes or their files changed while the run went on.
-    """
+    """The plan, which must still be the one the batch is a part of; PlanChangedError where it isn't."""
     plan = _plan(context, scenes, catalogue)
-    if plan.key != batch["plan"]:
-        raise PlanChangedError(
-            "the plan of the composites is no longer the one this run began with",
-            where=str(context.partition_key),
-            remedy="The region's file, the scenes or their files changed meanwhile. Materialise composites again",
-        )
+    WORK.require_same_plan(plan.key, batch, context)
     return plan
-
-
-def _work_key(plan: imagery.CompositePlan) -> str:
-    # units of other code could differ
-    return f"{plan.key[:16]}-{code_version(*FAMILIES['composites'].science)}"
-
-
-def _work_folder(plan: imagery.CompositePlan, storage: StorageResource) -> Path:
-    return WorkFolders(storage.scratch_dir).folder("composites", _work_key(plan))
 
 
 def _assemble(plan: imagery.CompositePlan, folder: Path, name: str) -> bool:

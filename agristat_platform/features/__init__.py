@@ -15,13 +15,19 @@ from agristat_platform.features.errors import (
 )
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import (
-    Progress,
     SeriesOverpass,
     files_of_overpasses,
     read_overpasses,
     series_overpasses,
 )
-from agristat_platform.features.pixel_series import PixelScratch, index_scale, write_pixel_series
+from agristat_platform.features.overpass_units import (
+    ObservationPlan,
+    ObservedOverpass,
+    merge_observations,
+    observe_overpass,
+    plan_observations,
+)
+from agristat_platform.features.pixel_series import PixelWriter, index_scale, write_pixel_series
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
 from agristat_platform.features.segment_features import DEFAULT_INDICES, left_out_indices, segment_features
@@ -71,9 +77,10 @@ __all__ = [
     "LabelGridError",
     "LayerImage",
     "LayerTableError",
+    "ObservationPlan",
     "ObservationWriter",
-    "PixelScratch",
-    "Progress",
+    "ObservedOverpass",
+    "PixelWriter",
     "ReflectanceScaleError",
     "SegmentLabels",
     "SegmentMismatchError",
@@ -97,6 +104,7 @@ __all__ = [
     "layer_image",
     "left_out_indices",
     "lswi",
+    "merge_observations",
     "msavi2",
     "mtci",
     "ndre",
@@ -105,6 +113,8 @@ __all__ = [
     "ndvi",
     "ndwi",
     "observations_schema",
+    "observe_overpass",
+    "plan_observations",
     "plan_series",
     "plausible_range",
     "psri",

@@ -1,12 +1,12 @@
-"""A season's optical overpasses, each read once, strip by strip: what is seen, what is clear, and the bands' numbers.
+"""A season's optical overpasses, each read once, block by block: what is seen, what is clear, and the bands' numbers.
 
-Belongs here: going through scenes. What is made of a strip (sums per segment, pixels of an index) is the business of the
-listeners, so that several of them share one decoding of every file block.
+Belongs here: going through scenes. What is made of a block (sums per segment, pixels of an index) is the business of the
+listeners, so that several of them share one decoding of every block of a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -30,12 +30,9 @@ from agristat_platform.imagery import (
     merged_pixels,
     observation_day,
     overpasses_of,
+    reading_blocks,
     tile_skies,
 )
-
-STRIP_ROWS = 256
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,33 +50,34 @@ class SeriesOverpass:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Some rows of one overpass.
+class Block:
+    """A rectangle of the grid as one overpass shows it.
 
     Attributes
     ----------
-    rows:
+    rows, cols:
         Of the grid.
     seen:
-        (rows, width) places with data.
+        (rows, cols) places with data.
     clear:
-        (rows, width) places with clear sky and a value in every band.
+        (rows, cols) places with clear sky and a value in every band.
     numbers:
-        By band (rows, width) as `imagery.STORAGE` holds them; they mean something where `clear` only.
+        By band (rows, cols) as `imagery.STORAGE` holds them; they mean something where `clear` only.
     """
 
     rows: slice
+    cols: slice
     seen: npt.NDArray[np.bool_]
     clear: npt.NDArray[np.bool_]
     numbers: dict[str, npt.NDArray[Any]]
 
 
 class OverpassListener(Protocol):
-    """What is told about each overpass: that it begins, its strips from north to south, that it ends."""
+    """What is told about each overpass: that it begins, its blocks, that it ends. Where it has no tile there is no block."""
 
     def begin(self, overpass: SeriesOverpass) -> None: ...
 
-    def take(self, strip: Strip) -> None: ...
+    def take(self, block: Block) -> None: ...
 
     def end(self) -> None: ...
 
@@ -95,11 +93,10 @@ def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: dat
         The season with its padding.
     """
     sources = {source.collection.name: source for source in plan.sources}
-    own = [
-        item for item in kept_items(scenes, padding=True) if collection_table(item.collection_id or "").name in sources
-    ]
+    # items take a millisecond each to understand, and a season has as many of radar
+    own = [collection_table(name).name in sources for name in scenes["collection"].to_pylist()]
     found = []
-    for tiles in overpasses_of(own, grid):
+    for tiles in overpasses_of(kept_items(scenes.filter(pa.array(own, pa.bool_())), padding=True), grid):
         day = observation_day(tiles)
         if first <= day <= last:
             found.append(SeriesOverpass(day, sources[collection_table(tiles[0].collection_id or "").name], tiles))
@@ -123,53 +120,66 @@ def read_overpasses(
     imagery: ImagerySource,
     listeners: Sequence[OverpassListener],
     *,
-    strip_rows: int = STRIP_ROWS,
-    progress: Progress | None = None,
+    largest: tuple[int | None, int | None] = (None, None),
 ) -> None:
-    """Read every overpass once, in strips, and tell the listeners.
+    """Read every overpass once, in blocks, and tell the listeners.
 
     Overlapping tiles are merged as in composites: a place is taken from one tile, that of the grid's own zone where it has
-    data. Memory is that of one strip of all bands, whatever the number of rows and of overpasses.
+    data. Memory is that of one block of all bands, whatever the size of the grid and the number of overpasses.
 
     Parameters
     ----------
     imagery:
         Gives the dilation of the masks and whether Landsat is adjusted to Sentinel-2.
-    strip_rows:
-        Rows read at a time; changes no result.
-    progress:
-        Called with ("time series", overpasses done, all).
+    largest:
+        Most rows and columns of a block; None: as `imagery.reading_blocks` cuts. Changes no result.
 
     Raises
     ------
     UnreadableSceneError, MissingAssetError, UnknownBaselineError
         From `imagery`.
     """
-    strips = [slice(top, min(top + strip_rows, grid.height)) for top in range(0, grid.height, strip_rows)]
     with SceneReader(grid, masks=imagery.masks, harmonise=imagery.harmonise) as reader:
-        for number, overpass in enumerate(overpasses, start=1):
+        for overpass in overpasses:
             for listener in listeners:
                 listener.begin(overpass)
-            for rows in strips:
-                strip = _read(reader, overpass, rows)
-                for listener in listeners:
-                    listener.take(strip)
+            reach = _reach(reader, overpass)
+            for rows, cols in reading_blocks(overpass.tiles, grid, largest):
+                tiles = [item for item, its in zip(overpass.tiles, reach, strict=True) if _meet(its, (rows, cols))]
+                if tiles:
+                    block = _read(reader.widened(cols), overpass.source, tiles, rows)
+                    for listener in listeners:
+                        listener.take(block)
             for listener in listeners:
                 listener.end()
-            if progress is not None:
-                progress("time series", number, len(overpasses))
 
 
-def _read(reader: SceneReader, overpass: SeriesOverpass, rows: slice) -> Strip:
-    table, bands = overpass.source.collection, overpass.source.bands
+def _reach(reader: SceneReader, overpass: SeriesOverpass) -> list[tuple[slice, slice]]:
+    """Rows and columns of the grid that each tile may cover."""
+    table = overpass.source.collection
+    band = overpass.source.bands[0] if table.mask_band is None else table.band(table.mask_band)
+    return [reader.extent(item, band) for item in overpass.tiles]
+
+
+def _meet(one: tuple[slice, slice], other: tuple[slice, slice]) -> bool:
+    return all(max(a.start, b.start) < min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+
+
+def _read(reader: SceneReader, source: SeriesSource, tiles: Overpass, rows: slice) -> Block:
+    table = source.collection
     owner: npt.NDArray[np.int16] | None = None
+    seen: npt.NDArray[np.bool_] | None = None
+    clear: npt.NDArray[np.bool_] | None = None
     if table.mask_rule is not None:
-        owner, sky = tile_skies(reader, overpass.tiles, table, rows)
+        owner, sky = tile_skies(reader, tiles, table, rows)
         seen, clear = sky != DATA_MISSING, sky == CLEAR
-        owner = np.where(clear, owner, np.int16(-1))
-    numbers = {band.name: merged_pixels(reader, overpass.tiles, table, band, rows, owner) for band in bands}
-    valued = [numbers[band.name] != STORAGE[band.kind].nodata for band in bands]
-    with_values = np.logical_and.reduce(valued)
-    if owner is None:
-        return Strip(rows, np.logical_or.reduce(valued), with_values, numbers)
-    return Strip(rows, seen, clear & with_values, numbers)
+        owner[~clear] = -1
+    numbers, with_any = {}, None
+    for band in source.bands:
+        numbers[band.name] = merged_pixels(reader, tiles, table, band, rows, owner)
+        valued = numbers[band.name] != STORAGE[band.kind].nodata
+        with_any = valued.copy() if with_any is None else np.logical_or(with_any, valued, out=with_any)
+        clear = valued if clear is None else np.logical_and(clear, valued, out=clear)
+    if clear is None or with_any is None:
+        raise ValueError(f"no band of {table.name} gives an index")
+    return Block(rows, reader.cols, with_any if seen is None else seen, clear, numbers)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numba import njit
 
 from agristat_platform.features.errors import SegmentMismatchError
-from agristat_platform.features.overpass_reading import SeriesOverpass, Strip
+from agristat_platform.features.overpass_reading import Block, SeriesOverpass
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource
 from agristat_platform.features.spectral_indices import spectral_index
 from agristat_platform.imagery import STORAGE
@@ -28,7 +28,7 @@ LEAST_CLEAR_SHARE = 0.5
 SEGMENTS_AT_ONCE = 32_768
 """Segments per row group of the observations, so that series can be made of so many at a time."""
 
-ReadLabels = Callable[[slice], npt.NDArray[Any]]
+ReadLabels = Callable[[slice, slice], npt.NDArray[Any]]
 
 
 def observations_schema(indices: Sequence[str]) -> pa.Schema:
@@ -64,12 +64,12 @@ def observations_schema(indices: Sequence[str]) -> pa.Schema:
 
 @dataclass(frozen=True)
 class SegmentLabels:
-    """Segments of a label raster that is read by rows.
+    """Segments of a label raster that is read block by block.
 
     Attributes
     ----------
     read:
-        Gives (rows, width) segment numbers, 0 = nodata, of a slice of rows.
+        Gives (rows, cols) segment numbers, 0 = nodata, of a slice of rows and one of columns.
     ids:
         (n,) uint32, ascending: the segments of the table.
     pixels:
@@ -91,8 +91,8 @@ class SegmentLabels:
 class ObservationWriter:
     """Listens to overpasses and writes the observations of all segments to a Parquet file, overpass by overpass.
 
-    Sums are of whole numbers, so that neither strips nor the order of pixels change a bit. Memory: one row of sums per
-    segment and band, and one strip. Use as a context manager; leaving it with an error leaves no file.
+    Sums are of whole numbers, so that neither blocks nor the order of pixels change a bit. Memory: one block, and per
+    segment 8 bytes for each band and two counts. Use as a context manager; leaving it with an error leaves no file.
 
     Parameters
     ----------
@@ -140,16 +140,16 @@ class ObservationWriter:
         self._seen, self._clear = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self._sums = {band.name: np.zeros(size, np.int64) for band in overpass.source.bands}
 
-    def take(self, strip: Strip) -> None:
-        """Add the pixels of a strip."""
-        labels = np.ascontiguousarray(self._segments.read(strip.rows)).reshape(-1)
-        if labels.size != strip.clear.size:
+    def take(self, block: Block) -> None:
+        """Add the pixels of a block."""
+        labels = np.ascontiguousarray(self._segments.read(block.rows, block.cols)).reshape(-1)
+        if labels.size != block.clear.size:
             raise SegmentMismatchError(
-                f"{labels.size} labels for {strip.clear.size} pixels of rows {strip.rows.start} to {strip.rows.stop}",
+                f"{labels.size} labels for {block.clear.size} pixels of rows {block.rows.start} to {block.rows.stop}",
                 remedy="Use labels on the grid of the region",
             )
         unknown = add_counts(
-            labels, self._place, strip.seen.reshape(-1), strip.clear.reshape(-1), self._seen, self._clear
+            labels, self._place, block.seen.reshape(-1), block.clear.reshape(-1), self._seen, self._clear
         )
         if unknown >= 0:
             raise SegmentMismatchError(
@@ -157,7 +157,7 @@ class ObservationWriter:
                 remedy="Use labels and table of one version of `segments`",
             )
         for name, sums in self._sums.items():
-            add_values(labels, self._place, strip.clear.reshape(-1), strip.numbers[name].reshape(-1), sums)
+            add_values(labels, self._place, block.clear.reshape(-1), block.numbers[name].reshape(-1), sums)
 
     def end(self) -> None:
         """Write the rows of the overpass, one row group per `SEGMENTS_AT_ONCE` segments."""

@@ -3,6 +3,7 @@
 from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
 from agristat_platform.imagery.composite_items import composite_documents, composite_items
+from agristat_platform.imagery.composite_key import item_state
 from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, plan_composites
 from agristat_platform.imagery.composite_tiles import UnitResult, compose_unit, finished_unit
@@ -38,7 +39,14 @@ from agristat_platform.imagery.errors import (
 )
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
 from agristat_platform.imagery.ingest import IngestedWindows, ingest_kept_scenes, ingest_windows
-from agristat_platform.imagery.layers import LAYERS_SCHEMA, STORAGE, read_layer, read_layers, write_cog
+from agristat_platform.imagery.layers import (
+    BLOCK_CACHE_BYTES,
+    LAYERS_SCHEMA,
+    STORAGE,
+    read_layer,
+    read_layers,
+    write_cog,
+)
 from agristat_platform.imagery.level_1c import Sen2Cor, add_safe_product, correct_level_1c, find_sen2cor
 from agristat_platform.imagery.local_catalogue import (
     catalogue_composites,
@@ -56,7 +64,14 @@ from agristat_platform.imagery.masks import (
     scl_mask,
     sky_mask,
 )
-from agristat_platform.imagery.overpasses import Overpass, merged_pixels, observation_day, overpasses_of, tile_skies
+from agristat_platform.imagery.overpasses import (
+    Overpass,
+    merged_pixels,
+    observation_day,
+    overpasses_of,
+    reading_blocks,
+    tile_skies,
+)
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.reading import SceneReader
 from agristat_platform.imagery.scene_files import ORIGIN, SceneFile, files_of_kept_scenes
@@ -74,6 +89,7 @@ from agristat_platform.imagery.speckle import SpeckleAccumulator
 from agristat_platform.imagery.versions import superseded_counts, superseded_scenes
 
 __all__ = [
+    "BLOCK_CACHE_BYTES",
     "CLEAR",
     "COLLECTIONS",
     "DATA_MISSING",
@@ -144,6 +160,7 @@ __all__ = [
     "href_of",
     "ingest_kept_scenes",
     "ingest_windows",
+    "item_state",
     "kept_items",
     "merged_pixels",
     "observation_day",
@@ -155,6 +172,7 @@ __all__ = [
     "radsat_saturated",
     "read_layer",
     "read_layers",
+    "reading_blocks",
     "requested_bands",
     "scl_mask",
     "search_catalogue",

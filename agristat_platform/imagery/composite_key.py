@@ -40,14 +40,15 @@ def content_key(
         "grid": [grid.crs, list(grid.transform)[:6], grid.width, grid.height],
         "imagery": imagery.model_dump(mode="json"),
         "intervals": [[interval.start.isoformat(), interval.end.isoformat()] for interval in intervals],
-        "items": {name: [_said_by(item) for item in own] for name, own in items.items()},
+        "items": {name: [item_state(item) for item in own] for name, own in items.items()},
         "aoi": None if aoi_projected is None else aoi_projected.wkb_hex,
         "units": [list(tile) for tile in tiles],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _said_by(item: pystac.Item) -> list[Any]:
+def item_state(item: pystac.Item) -> list[Any]:
+    """All that a scene says and the state of its files, as JSON: equal states give equal pixels."""
     assets = {
         name: [*_file_state(asset.href), asset.roles, asset.extra_fields] for name, asset in item.assets.items()
     }  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.collections import Band, Collection
+from agristat_platform.imagery.composite_tiling import COARSE, block_edge, tiles
 from agristat_platform.imagery.encoding import acquisition_of, epsg_of, moment_of, tile_of
 from agristat_platform.imagery.layers import STORAGE
 from agristat_platform.imagery.masks import CLEAR, DATA_MISSING
@@ -23,6 +24,8 @@ from agristat_platform.imagery.medians import first_with_data
 from agristat_platform.imagery.reading import SceneReader
 
 Overpass = list[pystac.Item]
+
+READ_ROWS, READ_COLS = COARSE, 6 * COARSE
 
 
 def overpasses_of(items: Sequence[pystac.Item], grid: Grid) -> list[Overpass]:
@@ -51,6 +54,23 @@ def observation_day(overpass: Overpass) -> date:
         return moment_of(overpass[0]).date()
     start, end = about.start_datetime.astimezone(UTC), about.end_datetime.astimezone(UTC)
     return (start + (end - start) / 2).date()
+
+
+def reading_blocks(
+    overpass: Overpass, grid: Grid, largest: tuple[int | None, int | None] = (None, None)
+) -> list[tuple[slice, slice]]:
+    """Rows and columns of the blocks in which an overpass is read: a stretch of columns from north to south, then the next.
+
+    Cut by the files of its first tile in the grid's CRS, so that hardly any block of them is decoded twice: what GDAL's
+    cache holds of one is at hand for the one below, however wide the grid is.
+
+    Parameters
+    ----------
+    largest:
+        Most rows and columns; None: READ_ROWS, READ_COLS.
+    """
+    blocks = tiles(grid, (READ_ROWS, READ_COLS), block_edge(overpass, grid), largest)
+    return sorted(blocks, key=lambda block: (block[1].start, block[0].start))
 
 
 def tile_skies(

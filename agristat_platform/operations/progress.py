@@ -64,8 +64,8 @@ class Progress:
         """What the stage is doing just now."""
         stage.note = text
 
-    def advance(self, stage: Stage, done: int, units: int) -> None:
-        """`done` of a stage's `units` are finished: noted with the time left at the rate so far.
+    def advance(self, stage: Stage, done: int, units: int, called: str) -> None:
+        """`done` of a stage's `units`, `called` tiles or the like, are finished: noted with the time left at the rate so far.
 
         Without a terminal a line is printed for every tenth of the units, and after half a minute without one.
         """
@@ -74,7 +74,7 @@ class Progress:
             stage.units_first, stage.counted_since = done, now
             stage.line_units, stage.line_at = done, now
         left = seconds_left(done - stage.units_first, units - done, now - stage.counted_since)
-        stage.note = f"{done} of {units} tiles" + ("" if left is None else f", {duration(left)} left")
+        stage.note = f"{done} of {units} {called}" + ("" if left is None else f", {duration(left)} left")
         due = (done - stage.line_units) * LINES >= units or now - stage.line_at >= SECONDS_OF_A_LINE
         if self._live is None and done < units and due:
             stage.line_units, stage.line_at = done, now

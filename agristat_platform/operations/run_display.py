@@ -1,6 +1,6 @@
 """A running Dagster run as stages of the display: an asset is one stage, however many steps it is made in.
 
-Reads Dagster's own events, and the work folder an asset's plan step names: finished tile units lie there as files, so
+Reads Dagster's own events, and the work folder an asset's plan step names: finished units lie there as files, so
 progress is the same whether one process works on it or many.
 """
 
@@ -16,7 +16,7 @@ from typing import Self
 import dagster as dg
 
 from agristat_platform.operations.progress import Progress, Stage
-from assets.tile_batches import UNITS, WORK_FOLDER, finished_units
+from assets.batches import CALLED, UNITS, WORK_FOLDER, finished_units
 
 POLL_SECONDS = 0.3
 Event = dg.DagsterEventType
@@ -24,11 +24,12 @@ Event = dg.DagsterEventType
 
 @dataclass
 class _Asset:
-    """A stage, the folder its tile units come to lie in, and the step that materialised it."""
+    """A stage, the folder its units come to lie in, how many there are, what they are called, and the step that made it."""
 
     stage: Stage
     folder: Path | None = None
     units: int = 0
+    called: str = ""
     materialised_by: str | None = None
 
 
@@ -94,6 +95,7 @@ class RunDisplay:
             metadata = event.step_output_data.metadata
             if WORK_FOLDER in metadata:
                 shown.folder, shown.units = Path(str(metadata[WORK_FOLDER].value)), int(str(metadata[UNITS].value))
+                shown.called = str(metadata[CALLED].value)
         elif event.event_type == Event.ASSET_MATERIALIZATION:
             shown.materialised_by = event.step_key
         elif event.event_type == Event.STEP_FAILURE:
@@ -112,7 +114,7 @@ class RunDisplay:
                     done = finished_units(shown.folder)
                 except FileNotFoundError:  # published meanwhile
                     continue
-                self.progress.advance(shown.stage, done, shown.units)
+                self.progress.advance(shown.stage, done, shown.units, shown.called)
 
 
 def asset_of(step_key: str) -> str:

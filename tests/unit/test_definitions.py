@@ -169,6 +169,12 @@ def test_composites_are_made_in_batches_of_tiles(definitions):
     assert graph.node_named("compose_tiles").definition.retry_policy.max_retries == 2
 
 
+def test_time_series_are_made_in_batches_of_overpasses(definitions):
+    graph = definitions.resolve_assets_def("time_series").node_def
+    assert {node.name for node in graph.nodes} == {"plan_time_series", "read_overpasses", "publish_time_series"}
+    assert graph.node_named("read_overpasses").definition.retry_policy.max_retries == 2
+
+
 def test_resources_can_be_swapped_but_only_those_there_are(settings, definitions):
     assert set(definitions.resources) == RESOURCES
     mine = object()

@@ -50,9 +50,9 @@ def test_ndvi_of_real_fields_is_the_formula_on_their_clear_pixels(cube, tmp_path
     plan = plan_series(imagery, ["ndvi"])
     season = season_grid(DATES[0], DATES[-1] + timedelta(days=1), n_samples=5, padding_days=10)
     overpasses = series_overpasses(scenes_table(items), grid, plan, DATES[0], DATES[-1])
-    segments = SegmentLabels(lambda rows: labels[rows], ids, pixels)
+    segments = SegmentLabels(lambda rows, cols: labels[rows, cols], ids, pixels)
     with ObservationWriter(tmp_path / "o.parquet", plan, segments) as writer:
-        read_overpasses(overpasses, grid, imagery, [writer], strip_rows=25)
+        read_overpasses(overpasses, grid, imagery, [writer], largest=(25, None))
     rows = pq.read_table(tmp_path / "o.parquet").to_pylist()
     found = {(row["date"], row["segment_id"]): row for row in rows}
     compared = 0

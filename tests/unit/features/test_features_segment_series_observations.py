@@ -13,17 +13,17 @@ from agristat_platform.features.segment_observations import ObservationWriter, S
 
 DAY = date(2024, 3, 10)
 LABELS = np.array([[7, 7, 7, 9, 9, 0], [7, 7, 7, 9, 9, 0], [4, 4, 4, 4, 4, 0], [4, 4, 4, 4, 4, 0]], np.uint32)
-SEGMENTS = SegmentLabels(lambda rows: LABELS[rows], np.array([4, 7, 9], np.uint32), np.array([10, 6, 4]))
+SEGMENTS = SegmentLabels(lambda rows, cols: LABELS[rows, cols], np.array([4, 7, 9], np.uint32), np.array([10, 6, 4]))
 RED = np.array([[300, 400, 500, 1000, 1000, 1], [300, 400, 500, 3000, 0, 1], [900] * 6, [900] * 6])
 NIR = np.array([[3000, 4000, 5000, 2000, 2000, 1], [3000, 4000, 5000, 2000, 2000, 1], [900] * 6, [900] * 6])
 SCL = np.array([[4, 4, 8, 4, 4, 4], [4, 4, 9, 4, 4, 4], [9, 9, 9, 9, 9, 9], [9, 9, 0, 0, 9, 4]])
 
 
-def observed(target, items, scenes_table, imagery, *, grid, indices=("ndvi",), segments=SEGMENTS, strip_rows=256):
+def observed(target, items, scenes_table, imagery, *, grid, indices=("ndvi",), segments=SEGMENTS, largest=(None, None)):
     plan = plan_series(imagery, indices)
     overpasses = series_overpasses(scenes_table(items), grid, plan, date(2024, 1, 1), date(2024, 12, 31))
     with ObservationWriter(target, plan, segments) as writer:
-        read_overpasses(overpasses, grid, imagery, [writer], strip_rows=strip_rows)
+        read_overpasses(overpasses, grid, imagery, [writer], largest=largest)
     return pq.read_table(target)
 
 
@@ -56,13 +56,13 @@ def test_less_than_half_clear_is_recorded_without_weight(tmp_path, scene, scenes
     assert row["ndvi"] == pytest.approx(0.27 / 0.33, abs=1e-6)
 
 
-def test_strips_change_no_byte(tmp_path, scene, scenes_table, undilated, grid):
+def test_blocks_change_no_byte(tmp_path, scene, scenes_table, undilated, grid):
     items = [scene(date(2024, 3, d), B04=RED + d, B08=NIR, SCL=SCL) for d in (3, 13, 23)]
     imagery = undilated(sentinel_2_l2a=["B04", "B08"])
     found = []
-    for rows in (1, 3, 256):
-        observed(tmp_path / f"{rows}.parquet", items, scenes_table, imagery, grid=grid, strip_rows=rows)
-        found.append((tmp_path / f"{rows}.parquet").read_bytes())
+    for number, largest in enumerate(((1, None), (3, 2), (None, None))):
+        observed(tmp_path / f"{number}.parquet", items, scenes_table, imagery, grid=grid, largest=largest)
+        found.append((tmp_path / f"{number}.parquet").read_bytes())
     assert found[0] == found[1] == found[2]
 
 
@@ -149,7 +149,7 @@ def test_labels_that_do_not_fit_are_named(tmp_path, scene, scenes_table, undilat
     for segments, message in (
         (SegmentLabels(SEGMENTS.read, SEGMENTS.ids[:2], SEGMENTS.pixels[:2]), "label 9"),
         (SegmentLabels(SEGMENTS.read, SEGMENTS.ids, np.array([10, 5, 4])), "segment 7 has 5 pixels"),
-        (SegmentLabels(lambda _: LABELS[:2], SEGMENTS.ids, SEGMENTS.pixels), "12 labels for 24 pixels"),
+        (SegmentLabels(lambda *_: LABELS[:2], SEGMENTS.ids, SEGMENTS.pixels), "12 labels for 24 pixels"),
     ):
         with pytest.raises(SegmentMismatchError, match=message):
             observed(tmp_path / "o.parquet", [item], scenes_table, imagery, grid=grid, segments=segments)

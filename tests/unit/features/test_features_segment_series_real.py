@@ -58,10 +58,10 @@ def observed(cube, folder, classes):
         labels[field] = number
     plan = plan_series(imagery, ["ndvi"])
     passes = series_overpasses(scenes, cube.grid, plan, cube.days[0], cube.days[-1])
-    segments = SegmentLabels(lambda rows: labels[rows], np.array([1, 2], np.uint32), np.array([100, 80]))
+    segments = SegmentLabels(lambda rows, cols: labels[rows, cols], np.array([1, 2], np.uint32), np.array([100, 80]))
     path = folder / "observations.parquet"
     with ObservationWriter(path, plan, segments) as writer:
-        read_overpasses(passes, cube.grid, imagery, [writer], strip_rows=20)
+        read_overpasses(passes, cube.grid, imagery, [writer], largest=(20, None))
     return {(row["segment_id"], row["date"]): row for row in pq.read_table(path).to_pylist()}, path
 
 

@@ -31,7 +31,7 @@ def test_without_a_terminal_there_is_a_line_for_every_tenth(monkeypatch):
     progress = Progress(Console(file=text, width=100))
     stage = progress.start("composites")
     for done in range(20, 101):  # twenty were left by an interrupted run: no rate follows from them
-        progress.advance(stage, done, 100)
+        progress.advance(stage, done, 100, "tiles")
         now[0] += 2.0
     lines = text.getvalue().splitlines()
     assert [line.split("composites  ")[1] for line in lines] == [
@@ -47,7 +47,7 @@ def test_without_a_terminal_there_is_a_line_for_every_half_minute(monkeypatch):
     stage = progress.start("composites")
     for second in range(0, 65, 5):
         now[0] = float(second)
-        progress.advance(stage, second // 20, 1000)
+        progress.advance(stage, second // 20, 1000, "overpasses")
     assert len(text.getvalue().splitlines()) == 2
 
 

@@ -1,11 +1,11 @@
-"""Batches of tile units: every unit in one batch, neighbours together, what a run's log says of them."""
+"""Batches of units: every unit in one batch, neighbours together, what a run's log says of them."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.tile_batches import UnitLog, batch_outputs, batches, finished_units, peak_memory_mib
+from assets.batches import UnitLog, batch_outputs, batches, finished_units, peak_memory_mib
 
 
 @given(count=st.integers(1, 3000), workers=st.integers(1, 64))
@@ -18,10 +18,10 @@ def test_batches_hold_every_unit_once_in_order_and_evenly(count, workers):
 
 
 def test_outputs_name_the_plan_and_sort_as_they_are_numbered():
-    outputs = list(batch_outputs(10, "abc", 1, metadata={"tile_units": 10}))
+    outputs = list(batch_outputs(10, "abc", 1, metadata={"units": 10}))
     assert [output.mapping_key for output in outputs] == ["batch_0000", "batch_0001", "batch_0002", "batch_0003"]
     assert [output.value for output in outputs][1] == {"first": 2, "stop": 5, "plan": "abc"}
-    assert {output.metadata["tile_units"].value for output in outputs} == {10}
+    assert {output.metadata["units"].value for output in outputs} == {10}
 
 
 def test_only_units_whose_counts_are_written_are_finished(tmp_path):
@@ -37,7 +37,7 @@ class Lines(list):
 
 def test_a_batch_says_how_far_it_is_and_counts_only_what_it_made_as_rate(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("assets.tile_batches.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("assets.batches.time.monotonic", lambda: now[0])
     lines = Lines()
     log = UnitLog(lines, 12)
     log.count(made=False)
