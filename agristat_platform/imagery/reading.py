@@ -48,6 +48,7 @@ from agristat_platform.imagery.windows import grid_window, physical, pixel_width
 MOST_OPEN_FILES = 256
 MOST_PLACES = 6
 MOST_CALIBRATIONS = 64
+SLANTED_COLS = 2048
 
 
 class SceneReader:
@@ -127,6 +128,10 @@ class SceneReader:
         """
         if needs_calibration(item, collection, band):
             return self._calibrated(item, band, rows)
+        parts = self._slanted_parts(item, band)
+        if len(parts) > 1:
+            blocks = [self.widened(part).values(item, collection, band, rows) for part in parts]
+            return np.concatenate(blocks, axis=1)
         encoding = self._encoding(item, collection, band)
         found = self._window(item, band, rows, encoding.nodata)
         if found is None:
@@ -264,6 +269,20 @@ class SceneReader:
         except (RasterioError, ProjError) as error:
             self._forget(href)
             raise unreadable(item, band, href, error) from error
+
+    def _slanted_parts(self, item: pystac.Item, band: Band) -> list[slice]:
+        """Columns read at once: few of a scene askew to the grid, whose box around a wide strip is mostly unwanted."""
+        if self.width <= SLANTED_COLS:
+            return [self.cols]
+        href = href_of(item, band)
+        try:
+            dataset = self._dataset(href)
+        except RasterioError as error:
+            raise unreadable(item, band, href, error) from error
+        if dataset.crs is None or along_axes(self.grid, dataset):
+            return [self.cols]
+        starts = range(self.cols.start, self.cols.stop, SLANTED_COLS)
+        return [slice(start, min(start + SLANTED_COLS, self.cols.stop)) for start in starts]
 
     def _window(
         self, item: pystac.Item, band: Band, rows: slice, nodata: float

@@ -11,7 +11,7 @@ from affine import Affine
 from scipy.ndimage import distance_transform_edt
 
 from agristat_platform.catalogue import CollectionRequest, Grid, ImagerySource, MaskSettings, season_intervals
-from agristat_platform.imagery import assess_scenes, build_composites
+from agristat_platform.imagery import assess_scenes, build_composites, reading
 from agristat_platform.imagery.collections import collection_table
 from agristat_platform.imagery.composite_work import clear_sky
 from agristat_platform.imagery.overpasses import overpasses_of
@@ -157,7 +157,9 @@ def require_equal(found, expected, count, row):
     assert row["valid_share"] == pytest.approx((count > 0).mean())
 
 
-def test_sentinel_2_of_two_zones_two_sizes_and_two_baselines(observed, tmp_path):
+@pytest.mark.parametrize("slanted_cols", [2048, 8])
+def test_sentinel_2_of_two_zones_two_sizes_and_two_baselines(slanted_cols, observed, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "SLANTED_COLS", slanted_cols)
     items, overpasses = observed
     pixels, rows, _scenes = composed(items, source("sentinel-2-l2a", ("B04", "B11")), tmp_path / "made")
     for position, band in enumerate(("B04", "B11")):
