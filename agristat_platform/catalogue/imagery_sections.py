@@ -126,7 +126,7 @@ class TimeSeriesSettings(Section):
     max_gap_days:
         A sample farther than half of this from every clear date is marked as not supported, and its series flagged.
     pixels:
-        Indices that are smoothed for every pixel as well and written as rasters.
+        Those of `indices` that are smoothed for every pixel as well and written as rasters.
     """
 
     indices: BandList = ("ndvi", "evi", "ndwi", "gcvi", "lai", "tc_brightness", "tc_greenness", "tc_wetness")
@@ -138,3 +138,10 @@ class TimeSeriesSettings(Section):
     min_clear_dates: Annotated[int, Field(ge=2)] = 5
     max_gap_days: Positive = 60.0
     pixels: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _pixels_are_among_the_indices(self) -> TimeSeriesSettings:
+        others = [index for index in self.pixels if index not in self.indices]
+        if others:
+            raise ValueError(f"pixels names {', '.join(others)}, which indices does not have")
+        return self

@@ -206,7 +206,14 @@ class _Planner:
         asked = [(band, q) for band in optical for q in dict.fromkeys(self.imagery.percentiles)]
         return [
             PlannedLayer(
-                self._file("season"), k, self.table.name, band, f"{band.name}_p{q:g}", None, f"p{q:g}", percentile=q
+                self._file("season"),
+                k,
+                self.table.name,
+                band,
+                f"{band.name}_{_percentile_name(q)}",
+                None,
+                f"p{q:g}",
+                percentile=q,
             )
             for k, (band, q) in enumerate(asked, start=1)
         ]
@@ -242,6 +249,11 @@ class _Planner:
             return [wanted]
         found = {orbit_direction(item) for item in self.items}
         return sorted(found, key=lambda orbit: orbit or "")
+
+
+def _percentile_name(percentile: float) -> str:
+    """p10; p33_3 for 33.3, since names become columns and a dot in one would have to be quoted in SQL."""
+    return f"p{percentile:g}".replace(".", "_")
 
 
 def _radar_layer(band: Band, orbit: str | None) -> str:

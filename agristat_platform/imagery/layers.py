@@ -148,7 +148,7 @@ def read_layers(
         The composite is missing or damaged.
     """
     try:
-        with rasterio.open(path) as dataset:
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES), rasterio.open(path) as dataset:
             window = None if rows is None else Window(0, rows.start, dataset.width, rows.stop - rows.start)
             height = dataset.height if rows is None else rows.stop - rows.start
             longest = max(height, dataset.width)

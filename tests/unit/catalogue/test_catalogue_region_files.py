@@ -233,6 +233,10 @@ BAD_FILES = {
         [("seed: 20231001", "clear_dates_share: 0.9")],
         ["simulation: clear_dates_share and partly_cloudy_dates_share are more than 1 together"],
     ),
+    "pixels of an index without series": (
+        [("segmentation:\n", "time_series: {pixels: [ndvi, ndti]}\nsegmentation:\n")],
+        ["time_series: pixels names ndti, which indices does not have"],
+    ),
     "key given twice": (
         [("resolution_m: 10\n", "resolution_m: 10\nresolution_m: 20\n")],
         ['8: key "resolution_m" is given twice, first in line 7'],

@@ -167,11 +167,12 @@ def test_methods_on_three_dates(method, expected, tmp_path, grid, aoi):
 
 def test_percentiles_of_the_season_are_layers_of_their_own(tmp_path, grid, aoi):
     days = [(2, 400, 4000), (14, 500, 3000), (28, 1500, 2000)]
-    imagery = source(bands=("B04",), percentiles=(25.0, 90.0), masks=UNDILATED)
+    imagery = source(bands=("B04",), percentiles=(25.0, 90.0, 33.3), masks=UNDILATED)
     scenes = assess_scenes(spectra(tmp_path, days), grid, aoi, imagery)
     made = build_composites(scenes, grid, MONTHS[:1], imagery, tmp_path / "made", aoi_projected=aoi)
     assert [path.name for path in made.files] == ["sentinel-2-l2a_t01.tif", "sentinel-2-l2a_season.tif"]
-    low, high = made.layers.to_pylist()[1:]
+    low, high, third = made.layers.to_pylist()[1:]
+    assert third["layer"] == "B04_p33_3"
     assert (low["layer"], low["interval"], low["statistic"]) == ("B04_p25", 0, "p25")
     assert (low["interval_start"], low["interval_end"]) == (date(2023, 11, 1), date(2023, 12, 1))
     assert read_layer(made.files[1], low)[0, 0] == pytest.approx(0.045)  # halfway from 400 to 500
