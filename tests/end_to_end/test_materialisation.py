@@ -9,6 +9,7 @@ import re
 import dagster as dg
 import duckdb
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import rasterio
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -165,8 +166,36 @@ def test_series_cover_every_segment_and_reach_the_features(demo, season):
     assert features["series_clear_dates"].null_count == 0
 
 
+def _design_deviations(demo, season) -> dict[str, float]:
+    """Standard deviation of each crop's expansion over all samples of the design, from the truth of every unit (Cochran 5.3)."""
+    survey = demo.stored("survey_samples", season)
+    frame, strata = survey.table("frame"), survey.table("strata").to_pylist()
+    totals = simulation.simulate_totals_by_unit(
+        demo.settings.archive_dir, demo.region, season, frame.select(["unit_id", "geometry"])
+    )
+    inside = {(row["unit_id"], row["crop_code"]): row["area_ha"] for row in totals.to_pylist()}
+    deviations = {}
+    for crop in demo.catalogue.nomenclature(VALLEY).cultivated_codes:
+        variance = 0.0
+        for stratum in strata:
+            units = frame.filter(pc.equal(frame["stratum"], stratum["stratum"]))["unit_id"].to_pylist()
+            population, drawn = len(units), stratum["sample_size"]
+            spread = np.var([inside.get((unit, crop), 0.0) for unit in units], ddof=1)
+            variance += population**2 * (1 - drawn / population) * spread / drawn
+        deviations[f"area:{crop}"] = float(np.sqrt(variance))
+    return deviations
+
+
 def test_estimates_are_tidy_and_lie_near_the_truth(demo):
-    near, published = 0, 0
+    """Distances to the truth are held against the design's own standard deviation, known because every unit's truth is.
+
+    The standard error a sample gives itself is too small by a factor of two or more where a crop stands in ten units of
+    forty, and 4 of those are exceeded for some crop by one sample in ten. Error rates over redraws of both seasons'
+    samples (20,000 for the expansion, 4,000 for the regression): an expansion beyond 4 design deviations 0.001; more
+    than two of the well-observed regression estimates beyond 4 of their own standard errors 0.006. A regression estimate
+    beyond 3 deviations of the expansion, which 2 would let happen in 0.04, is rarer than 0.01.
+    """
+    near, well_observed, published = 0, 0, 0
     for season in (FIRST, SECOND):
         table = demo.stored("official_estimates", season).table("estimates")
         assert table.schema.equals(estimation.ESTIMATES_SCHEMA)
@@ -175,13 +204,14 @@ def test_estimates_are_tidy_and_lie_near_the_truth(demo):
             f"area:{row['crop_code']}": row["area_ha"]
             for row in simulation.true_totals(demo.settings.archive_dir, demo.region, season).to_pylist()
         }
+        deviation = _design_deviations(demo, season)
         ground = {row["variable"]: row for row in rows if row["estimator"] == "expansion total"}
         assisted = {row["variable"]: row for row in rows if row["estimator"] == "regression (GREG)"}
         assert len(rows) == len(ground) + len(assisted)
         crops = demo.catalogue.nomenclature(VALLEY).crops
         assert set(ground) == set(assisted) == {f"area:{crop.code}" for crop in crops if crop.cultivated}
         for variable, alone in ground.items():
-            assert abs(alone["estimate"] - truth[variable]) < 4 * alone["standard_error"], variable
+            assert abs(alone["estimate"] - truth[variable]) < 4 * deviation[variable], (season, variable)
         for variable, row in assisted.items():
             assert row["n"] == demo.region.survey.sample_size
             if row["estimate"] is None:
@@ -190,12 +220,14 @@ def test_estimates_are_tidy_and_lie_near_the_truth(demo):
             assert row["ci_low"] < row["estimate"] < row["ci_high"]
             assert row["cv"] == pytest.approx(row["standard_error"] / row["estimate"])
             assert ("do not publish" in row["flags"]) == (row["cv"] > demo.region.estimation.cv_threshold)
-            # what the map leaves over varies more than forty segments show where a crop is rare: two in fourteen may be far
-            assert abs(row["estimate"] - truth[variable]) < 2 * ground[variable]["standard_error"], variable
-            near += abs(row["estimate"] - truth[variable]) < 4 * row["standard_error"]
+            assert abs(row["estimate"] - truth[variable]) < 3 * deviation[variable], (season, variable)
             published += 1
+            if "sampled units only" not in row["flags"]:
+                near += abs(row["estimate"] - truth[variable]) < 4 * row["standard_error"]
+                well_observed += 1
     assert published >= 12
-    assert near >= published - 2
+    assert well_observed >= 6
+    assert near >= well_observed - 2
 
 
 def test_views_of_the_warehouse_read_the_current_versions(demo):
