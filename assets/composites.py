@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agristat_platform import imagery
-from agristat_platform.catalogue import Catalogue
+from agristat_platform.catalogue import Catalogue, ImagerySource
 from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.batches import RETRIES, BatchedAsset, UnitLog, batch_outputs, peak_memory_mib
@@ -35,6 +35,7 @@ CHECKS = [
     ),
 ]
 WORK = BatchedAsset("composites", units="tiles")
+DECIDING = ("interval", "method", "percentiles", "masks", "harmonise", "speckle_filter", "ingest")
 FILES = "files"  # folder in the work folder for the composite files
 
 
@@ -43,7 +44,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
 
     @graph_family("composites", seasons, checks=CHECKS)
     def composites(scenes: Any) -> Any:
-        """Masked medians per interval, band and collection: reflectance, linear backscatter, kelvin; missing stays missing."""
+        """Clear observations of an interval made into one value a band: reflectance, linear power, kelvin; missing stays missing."""
         composed = plan_composites(scenes).map(lambda batch: compose_tiles(scenes, batch)).collect()
         files = list_composite_files(scenes, composed).map(lambda batch: assemble_composites(scenes, batch)).collect()
         return publish_composites(scenes, composed, files)._asdict()
@@ -233,11 +234,15 @@ def _move_in(plan: imagery.CompositePlan, folder: Path, target: Path) -> imagery
     return imagery.CompositeSet(layers.cast(imagery.LAYERS_SCHEMA), [target / name for name in plan.files])
 
 
-def _parameters(source: Any, layers: pa.Table) -> dict[str, Any]:
+def _parameters(source: ImagerySource, layers: pa.Table) -> dict[str, Any]:
+    """Every rule of the region's file that decides a composite's values, as it was read."""
+    said = source.model_dump(mode="json", include=set(DECIDING))
     return {
-        "interval": source.interval,
+        **said,
         "intervals": sorted({f"{row['interval_start']}/{row['interval_end']}" for row in layers.to_pylist()}),
-        "collections": {name: list(request.bands) for name, request in source.collections.items()},
+        "collections": {
+            name: request.model_dump(mode="json", exclude_none=True) for name, request in source.collections.items()
+        },
     }
 
 

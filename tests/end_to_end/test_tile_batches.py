@@ -169,3 +169,12 @@ def test_composites_come_with_stac_items(prepared, expected):
     assert set(items) == set(stored.table("layers")["file"].to_pylist())
     for name, item in items.items():
         assert item.assets["composite"].get_absolute_href() == str(folder / name)
+
+
+def test_the_manifest_says_by_which_rules_a_place_got_its_value(prepared, expected):
+    said = prepared.stored("composites", FIRST).manifest.parameters
+    assert {name: said[name] for name in ("interval", "method", "percentiles", "harmonise", "speckle_filter")} == {
+        "interval": "month", "method": "median", "percentiles": [], "harmonise": True, "speckle_filter": None,
+    }  # fmt: skip
+    assert said["masks"] == {"cloud_dilation_m": 60.0, "shadow_dilation_m": 60.0}
+    assert said["collections"]["sentinel-1-rtc"] == {"bands": ["VV", "VH"], "orbits": "apart"}
