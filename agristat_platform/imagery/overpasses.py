@@ -25,7 +25,7 @@ from agristat_platform.imagery.reading import SceneReader
 
 Overpass = list[pystac.Item]
 
-READ_ROWS, READ_COLS = COARSE, 6 * COARSE
+READ_ROWS, READ_COLS = COARSE, 4 * COARSE  # 4 M pixels: 8 MiB a band, and what is made of them
 
 
 def overpasses_of(items: Sequence[pystac.Item], grid: Grid) -> list[Overpass]:
