@@ -333,10 +333,13 @@ class SceneReader:
 def _crs_of(dataset: DatasetReader, item: pystac.Item, band: Band, href: str) -> str:
     """The scene's CRS; a scene without one lies nowhere."""
     if dataset.crs is None:
+        radar = band.kind == "radar"
         raise UnreadableSceneError(
             f"band {band.name} of scene {item.id} has no coordinate reference system",
             where=href,
-            remedy="Use a terrain-corrected product (sentinel-1-rtc instead of GRD)",
+            remedy="Use a terrain-corrected product (sentinel-1-rtc instead of GRD)"
+            if radar
+            else "The file is damaged or only a part of it: fetch it again",
         )
     return str(dataset.crs.to_wkt())
 
@@ -349,5 +352,5 @@ def unreadable(item: pystac.Item, band: Band, href: str, error: Exception) -> Un
     return UnreadableSceneError(
         f"band {band.name} of scene {item.id} {what}: {reason}",
         where=href,
-        remedy="Fetch the file again, or leave the scene out with on_unreadable='drop'",
+        remedy="Fetch the file again, or take the scene's item out of the catalogue that is searched",
     )
