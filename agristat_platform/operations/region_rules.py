@@ -51,7 +51,6 @@ def _index_problems(region: Region) -> list[str]:
     named = {
         "features.indices": region.features.indices,
         "time_series.indices": region.time_series.indices,
-        "time_series.pixels": region.time_series.pixels,
     }
     return [
         f'{field}: got "{name}"; allowed: {", ".join(features.INDICES)}{did_you_mean(name, list(features.INDICES))}'

@@ -14,7 +14,7 @@ from agristat_platform.operations.region_rules import imagery_problems
         ("sentinel-2-l2a:", "sentinel-2-l2:", 'imagery.collections: got "sentinel-2-l2"; allowed: .*sentinel-2-l2a'),
         ("B08, B11", "B8, B11", 'sentinel-2-l2a.bands: got "B8"; allowed: B01, .*B08.*did you mean'),
         ("survey:", "features: {indices: [ndvi, tc_wet]}\nsurvey:", 'features.indices: got "tc_wet"; .*did you mean'),
-        ("survey:", "time_series: {pixels: [savi]}\nsurvey:", 'time_series.pixels: got "savi"; allowed: ndvi, .*lai'),
+        ("survey:", "time_series: {indices: [savi]}\nsurvey:", 'time_series.indices: got "savi"; allowed: ndvi, .*lai'),
         ("  min_pixels: 30", "  layers: [ndvi, B8A]", 'segmentation.layers: got "B8A"; allowed: B02, .*ndvi'),
     ],
 )
