@@ -56,10 +56,34 @@ def problem_lines(error: ValidationError, model: type[BaseModel], where: str) ->
         The file, as the user names it.
     """
     lines = []
-    for detail in error.errors(include_url=False, include_context=True):
+    for detail in _one_for_each_union(error.errors(include_url=False, include_context=True)):
         path = tuple(detail["loc"])
         lines.append(f"{where}: {_field_path(path)}{_describe(detail['type'], detail, model, path)}")
     return lines
+
+
+def _one_for_each_union(details: list[Any]) -> list[Any]:
+    """A value that is neither of some words nor a number is one problem; pydantic tells it once for each, words first."""
+    kept: list[Any] = []
+    for detail in details:
+        *above, last = detail["loc"] or ("",)
+        before = kept[-1]["loc"] if kept else ()
+        if str(last).startswith("constrained-") and before == tuple(above):
+            words = kept[-1]["ctx"]["expected"]
+            kept[-1] = {**kept[-1], "ctx": {"expected": f"{words} or {_number_words(detail)!r}"}}
+        elif str(last).startswith("literal["):
+            kept.append({**detail, "loc": tuple(above)})
+        else:
+            kept.append(detail)
+    return kept
+
+
+def _number_words(detail: Any) -> str:
+    """What a number had to be, such as "more than 0.0"."""
+    if detail["type"] in COMPARISONS:
+        name, words = COMPARISONS[detail["type"]]
+        return f"a number {words} {detail['ctx'][name]}"
+    return EXPECTED_TYPES.get(detail["type"], "a number")
 
 
 def shown(value: Any) -> str:

@@ -120,6 +120,14 @@ BAD_FILES = {
             '(did you mean "embedded"?)',
         ],
     ),
+    "neither the word nor a number": (
+        [("imagery:\n", "time_series: {smoothing: v-curve}\nimagery:\n")],
+        ['time_series.smoothing: got "v-curve"; allowed: vcurve, a number (did you mean "vcurve"?)'],
+    ),
+    "a number that cannot be": (
+        [("imagery:\n", "time_series: {smoothing: -1}\nimagery:\n")],
+        ["time_series.smoothing: got -1; allowed: vcurve, a number more than 0.0"],
+    ),
     "wrong type": ([("resolution_m: 10", "resolution_m: ten")], ['resolution_m: got "ten"; allowed: a number']),
     "number for text": (
         [("crs: EPSG:32630", "crs: 32630")],
