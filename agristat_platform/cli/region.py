@@ -41,7 +41,7 @@ def list_regions() -> None:
 @app.command()
 def check(
     files: list[Path] = typer.Argument(
-        None, help="Region files; all of config/regions when left out.", show_default=False
+        None, help="Region files or codes of regions; all of config/regions when left out.", show_default=False
     ),
 ) -> None:
     """Check region files; one line a problem."""
@@ -49,7 +49,9 @@ def check(
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
     platform = Platform.load()
-    paths = files or sorted((platform.settings.config_dir / "regions").glob("*.yaml"))
+    folder = platform.settings.config_dir / "regions"
+    registered = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    paths = [file if file.exists() else registered.get(str(file), file) for file in files or registered.values()]
     problems = [
         problem
         for path in paths

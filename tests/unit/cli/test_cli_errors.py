@@ -63,3 +63,16 @@ def test_an_empty_store_is_listed_and_verified(capsys, home):
     assert main(["store", "verify"]) == 0
     assert "problems: 0" in capsys.readouterr().out
     assert not (home / "store").exists()
+
+
+def test_a_region_is_checked_by_its_code_too(capsys, tmp_path, monkeypatch, repository):
+    shutil.copytree(repository / "config", tmp_path / "office")
+    file = tmp_path / "office" / "regions" / "demo-valley.yaml"
+    monkeypatch.setenv("AGRISTAT_CONFIG", str(tmp_path / "office"))
+    assert main(["region", "check", "demo-valley"]) == 0
+    file.write_text(file.read_text().replace("catalogue: embedded", "catalogue: embeded"))
+    assert main(["region", "check", "demo-valley"]) == 1
+    text = capsys.readouterr().out
+    assert "1 region files checked, problems: 1" in text
+    assert "embeded" in text
+    assert main(["region", "check", "demo-vallley"]) == 1
