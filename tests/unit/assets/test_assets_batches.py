@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.batches import UnitLog, batch_outputs, batches, finished_units, peak_memory_mib
+from assets.batches import BatchedAsset, UnitLog, batch_outputs, batches, finished_units, peak_memory_mib
+from assets.errors import PlanChangedError
 
 
 @given(count=st.integers(1, 3000), workers=st.integers(1, 64))
@@ -28,6 +32,28 @@ def test_only_units_whose_counts_are_written_are_finished(tmp_path):
     for name in ("a.tif", "a.json", "b.tif", ".b.17.json", ".c.17.tif"):
         (tmp_path / name).touch()
     assert finished_units(tmp_path) == 1
+
+
+def test_the_plan_step_names_folder_units_and_what_they_are(tmp_path):
+    work, storage, log = BatchedAsset("time_series", units="overpasses"), SimpleNamespace(scratch_dir=str(tmp_path)), Lines()
+    (work.folder("f" * 64, storage) / "00000.json").touch()
+    outputs = list(work.planned(SimpleNamespace(log=log), "f" * 64, 23, 2, storage))
+    shown = {name: value.value for name, value in outputs[0].metadata.items()}
+    assert shown == {
+        "units": 23, "units_are": "overpasses", "finished_before": 1, "plan": "f" * 64, "batch_units": 2,
+        "work_folder": str(work.folder("f" * 64, storage)),
+    }  # fmt: skip
+    assert len(outputs) == 8
+    assert log == ["23 overpasses, of which 1 are finished"]
+    work.published("f" * 64, "run", storage)
+    assert not list((tmp_path / "work" / "time_series").iterdir())
+
+
+def test_a_run_does_not_go_on_with_another_plan():
+    work, context = BatchedAsset("time_series", units="overpasses"), SimpleNamespace(partition_key="2023-10|valley")
+    work.require_same_plan("one", {"plan": "one"}, context)
+    with pytest.raises(PlanChangedError, match=r"plan of time_series .* Materialise time_series again"):
+        work.require_same_plan("two", {"plan": "one"}, context)
 
 
 class Lines(list):
