@@ -19,6 +19,7 @@ from agristat_platform.catalogue import UnknownRegionError, UnknownSeasonError
 from agristat_platform.classification import TooFewClassesError, UnknownCropCodeError
 from agristat_platform.errors import AgristatError
 from agristat_platform.estimation import FieldDataError
+from agristat_platform.features import UnknownIndexError
 from agristat_platform.imagery import AoiOutsideImageryError, NoScenesLeftError, UnreadableSceneError
 from agristat_platform.provenance import HashMismatchError
 from agristat_platform.sampling import DesignError, SampleOutsideStratumError
@@ -60,6 +61,16 @@ def test_area_outside_the_imagery_is_named(fresh):
     text = refused(fresh(move), AoiOutsideImageryError, selection="scenes")
     assert f"{VALLEY}|{FIRST}" in text
     assert "Check the AOI" in text
+
+
+def test_a_mistyped_index_is_told_before_anything_is_composed(fresh):
+    for field in ("features", "time_series"):
+        installation = fresh(lambda region, field=field: region[field].update(indices=["ndvi", "ndvy"]))
+        text = refused(installation, UnknownIndexError, selection="scenes")
+        assert "ndvy" in text
+        assert f"{VALLEY}, {field}.indices" in text
+        shutil.rmtree(installation.settings.home)
+        shutil.rmtree(installation.settings.config_dir)
 
 
 def test_no_scene_left_after_the_cloud_filter_is_named(fresh):
