@@ -14,6 +14,7 @@ import pyarrow as pa
 
 HIDDEN = frozenset({"geometry", "item"})  # large, and no use in a preview
 PREVIEW_ROWS = 10
+SHORT_LIST = 4  # shown in full
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
@@ -48,7 +49,16 @@ def _cell(value: Any) -> str | int | float | bool | None:
         return value.isoformat()
     if value is None or isinstance(value, str | int | bool):
         return value
+    if isinstance(value, list):
+        return _ends(value)
     return json.dumps(value, default=str)
+
+
+def _ends(values: list[Any]) -> str:
+    """First and last of a list and how many there are: a series of numbers in full would be a page high."""
+    if len(values) <= SHORT_LIST:
+        return json.dumps([_cell(value) for value in values])
+    return f"{len(values)} values: {_cell(values[0])} … {_cell(values[-1])}"
 
 
 def table_metadata(table: pa.Table, *, rows: int = PREVIEW_ROWS) -> dict[str, Any]:
