@@ -30,7 +30,12 @@ from agristat_platform.features.overpass_units import (
 from agristat_platform.features.pixel_series import PixelWriter, index_scale, write_pixel_series
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
-from agristat_platform.features.segment_features import DEFAULT_INDICES, left_out_indices, segment_features
+from agristat_platform.features.segment_features import (
+    DEFAULT_INDICES,
+    left_out_indices,
+    segment_features,
+    segment_features_by_strips,
+)
 from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels, observations_schema
 from agristat_platform.features.segment_series import (
     GREENNESS,
@@ -41,7 +46,8 @@ from agristat_platform.features.segment_series import (
     series_schema,
     write_series,
 )
-from agristat_platform.features.segment_statistics import MOMENT_STATISTICS, SegmentPixels, segment_statistics
+from agristat_platform.features.segment_statistics import SegmentPixels, segment_statistics
+from agristat_platform.features.segment_strips import MOMENT_STATISTICS, LayerStatistics, SegmentStrips
 from agristat_platform.features.series_features import OBSERVED_COLUMNS, with_series_features
 from agristat_platform.features.series_figure import series_png
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
@@ -76,6 +82,7 @@ __all__ = [
     "FeatureError",
     "LabelGridError",
     "LayerImage",
+    "LayerStatistics",
     "LayerTableError",
     "ObservationPlan",
     "ObservationWriter",
@@ -85,6 +92,7 @@ __all__ = [
     "SegmentLabels",
     "SegmentMismatchError",
     "SegmentPixels",
+    "SegmentStrips",
     "SeriesExample",
     "SeriesOverpass",
     "SeriesPlan",
@@ -123,6 +131,7 @@ __all__ = [
     "s2rep",
     "season_span",
     "segment_features",
+    "segment_features_by_strips",
     "segment_statistics",
     "series_overpasses",
     "series_png",

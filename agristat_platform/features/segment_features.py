@@ -6,7 +6,8 @@ decided in `feature_plan`; statistics are in `segment_statistics`, formulas in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -27,10 +28,11 @@ from agristat_platform.features.feature_plan import (
     read_layers_table,
 )
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
-from agristat_platform.features.segment_statistics import SegmentPixels
+from agristat_platform.features.segment_strips import LayerStatistics, SegmentStrips
 from agristat_platform.features.spectral_indices import spectral_index, unavailable_indices
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
+ReadLayerRows = Callable[[Sequence[dict[str, Any]], slice], Iterable[npt.NDArray[Any]]]
 
 DEFAULT_INDICES = FeatureSettings().indices
 _RADAR_STATISTICS = ("mean", "std")
@@ -89,8 +91,45 @@ def segment_features(
     StatisticError, UnknownIndexError, ReflectanceScaleError, LabelGridError
         A statistic or index is unknown, a layer is no reflectance, or lies on another grid.
     """
-    pixels = SegmentPixels(labels)
-    order = _row_order(pixels, segments)
+    return segment_features_by_strips(
+        SegmentStrips.of_raster(labels),
+        layers,
+        lambda rows, _: map(read, rows),
+        segments,
+        statistics=statistics,
+        index_statistics=index_statistics,
+        indices=indices,
+        harmonised=harmonised,
+    )
+
+
+def segment_features_by_strips(
+    strips: SegmentStrips,
+    layers: pa.Table,
+    read: ReadLayerRows,
+    segments: pa.Table,
+    *,
+    statistics: Sequence[str] = ("mean", "std"),
+    index_statistics: Sequence[str] = ("mean", "std", "p10", "p90"),
+    indices: Sequence[str] = DEFAULT_INDICES,
+    harmonised: bool = False,
+) -> tuple[pa.Table, pa.Table]:
+    """The tables of `segment_features`, byte for byte, from rasters that are read by strips of rows.
+
+    Held at once, beside the features (4 bytes a segment and column): 48 bytes a segment for every layer and index of one
+    collection and interval, the strip of these layers, and for percentiles the values of segments that go on below it.
+
+    Parameters
+    ----------
+    strips:
+        Of the label raster.
+    read:
+        Gives the physical values of some rows of `layers`, of one interval and collection, for some rows of the grid: one
+        (rows, cols) float array after the other.
+
+    Other parameters, results and errors are those of `segment_features`.
+    """
+    order = _row_order(strips, segments)
     planned = read_layers_table(layers)
     sources = index_sources(planned, indices, harmonised=harmonised)
     clear_source = clear_sky_source(planned, sources)
@@ -102,12 +141,11 @@ def segment_features(
             by_collection.setdefault(layer.collection, []).append(layer)
         for collection, group in by_collection.items():
             own = [source for source in sources if source.collection == collection and not source.delivered]
-            features.extend(
-                _collection_features(
-                    pixels, group, read, own, delivered, statistics, index_statistics, clear=collection == clear_source
-                )
+            made = _collection_features(
+                strips, group, read, own, delivered, statistics, index_statistics, clear=collection == clear_source
             )
-    table = feature_table(pixels.ids, features)
+            features.extend(replace(feature, values=feature.values.astype(np.float32)) for feature in made)
+    table = feature_table(strips.ids, features)
     return table.take(pa.array(order)), dictionary_table(features)
 
 
@@ -122,17 +160,17 @@ def left_out_indices(layers: pa.Table, indices: Sequence[str] = DEFAULT_INDICES)
     return unavailable_indices(composite_bands(read_layers_table(layers)), indices)
 
 
-def _row_order(pixels: SegmentPixels, segments: pa.Table) -> npt.NDArray[np.intp]:
-    """Place in `pixels.ids` of each row of the segment table."""
+def _row_order(strips: SegmentStrips, segments: pa.Table) -> npt.NDArray[np.intp]:
+    """Place in `strips.ids` of each row of the segment table."""
     ids = segments.column("segment_id").to_numpy()
-    odd = np.setxor1d(ids, pixels.ids)
-    if len(odd) or len(ids) != len(pixels.ids):
+    odd = np.setxor1d(ids, strips.ids)
+    if len(odd) or len(ids) != len(strips.ids):
         which = f"segment {odd[0]} is in only one of them" if len(odd) else "a segment_id is repeated"
         raise SegmentMismatchError(
-            f"the label raster has {len(pixels.ids)} segments, the segment table {len(ids)}: {which}",
+            f"the label raster has {len(strips.ids)} segments, the segment table {len(ids)}: {which}",
             remedy="Use labels and table of the same version of `segments`",
         )
-    return np.searchsorted(pixels.ids, ids)
+    return np.searchsorted(strips.ids, ids)
 
 
 def _measure(segments: pa.Table, order: npt.NDArray[np.intp], name: str, unit: str) -> Feature:
@@ -142,8 +180,8 @@ def _measure(segments: pa.Table, order: npt.NDArray[np.intp], name: str, unit: s
     return Feature(name, "segments", name, None, None, formula, unit, values)
 
 
-def _read(read: ReadLayer, layer: Layer) -> npt.NDArray[Any]:
-    values = np.asarray(read(layer.row))
+def _checked(values: npt.NDArray[Any], layer: Layer) -> npt.NDArray[Any]:
+    values = np.asarray(values)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise LayerTableError(
             f"{layer.collection} {layer.layer} of interval {layer.interval} was read as {values.dtype} {values.shape}",
@@ -154,9 +192,9 @@ def _read(read: ReadLayer, layer: Layer) -> npt.NDArray[Any]:
 
 
 def _collection_features(
-    pixels: SegmentPixels,
+    strips: SegmentStrips,
     group: Sequence[Layer],
-    read: ReadLayer,
+    read: ReadLayerRows,
     sources: Sequence[IndexSource],
     delivered: set[str],
     statistics: Sequence[str],
@@ -164,58 +202,75 @@ def _collection_features(
     *,
     clear: bool,
 ) -> list[Feature]:
-    """Features of one collection in one interval, its layers read one after the other."""
+    """Features of one collection in one interval, its layers read one after the other in every strip."""
+    # an interval's composite may lack a band: the index is missing there, as the column shows
+    have = {layer.band for layer in group if layer.is_composite}
+    sources = [source for source in sources if set(source.bands.values()) <= have]
     taken = {band for source in sources for band in source.bands.values()}
     # The mask of an optical composite is the same for all its bands.
     mask = next((layer for layer in group if clear and layer.is_composite and layer.kind in ("optical", "index")), None)
-    first: list[Feature] = []
-    features: list[Feature] = []
+    size = len(strips.ids)
+    counted = LayerStatistics(size, ["count"] if mask else [])
+    wanted = [
+        _RADAR_STATISTICS
+        if layer.kind == "radar"
+        else index_statistics
+        if layer.name in delivered or layer.kind == "index"
+        else statistics
+        for layer in group
+    ]
+    of_layers = [LayerStatistics(size, names) for names in wanted]
+    of_indices = [LayerStatistics(size, index_statistics) for _ in sources]
+    for strip in strips.strips():
+        bands: dict[str, npt.NDArray[Any]] = {}
+        for layer, own, read_values in zip(
+            group, of_layers, read([layer.row for layer in group], strip.rows), strict=True
+        ):
+            values = _checked(read_values, layer)
+            if layer is mask:
+                counted.add(strip, values)
+            if layer.is_composite and layer.band in taken:
+                bands[layer.band] = values
+            own.add(strip, values)
+            del values, read_values
+        for source, own in zip(sources, of_indices, strict=True):
+            given = {argument: bands[band] for argument, band in source.bands.items()}
+            own.add(strip, spectral_index(source.index).compute(given, source.coefficients))
+    features = [_clear_share(strips, mask, counted)] if mask else []
     powers: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-    bands: dict[str, npt.NDArray[Any]] = {}
-    for layer in group:
-        values = _read(read, layer)
-        if layer is mask:
-            first.append(_clear_share(pixels, layer, values))
-        if layer.is_composite and layer.band in taken:
-            bands[layer.band] = values
+    for layer, own in zip(group, of_layers, strict=True):
+        described = own.result()
         if layer.kind == "radar":
-            described = pixels.describe(values, _RADAR_STATISTICS)
             powers.setdefault(layer.pass_suffix, {})[layer.band] = described["mean"]
             features.extend(_radar_features(layer, described))
         else:
-            of_index = layer.name in delivered or layer.kind == "index"
-            features.extend(_band_features(pixels, layer, values, index_statistics if of_index else statistics))
-        del values
+            features.extend(_band_features(layer, described))
     for suffix, means in powers.items():
         features.extend(_ratio_features(group[0], suffix, means))
-    for source in sources:
-        # an interval's composite may lack a band: the index is missing there, as the column shows
-        if set(source.bands.values()) <= set(bands):
-            features.extend(_index_features(pixels, group[0], bands, source, index_statistics))
-    return first + features
+    for source, own in zip(sources, of_indices, strict=True):
+        features.extend(_index_features(group[0], source, own.result()))
+    return features
 
 
-def _clear_share(pixels: SegmentPixels, layer: Layer, values: npt.NDArray[Any]) -> Feature:
-    share = pixels.describe(values, ["count"])["count"] / pixels.pixels
+def _clear_share(strips: SegmentStrips, layer: Layer, counted: LayerStatistics) -> Feature:
+    share = counted.result()["count"] / strips.pixels
     formula = f"pixels with a value of {layer.layer} / pixels"
     return Feature(
         f"clear_share_{layer.period}", layer.collection, layer.layer, layer.interval, None, formula, "1", share
     )
 
 
-def _band_features(
-    pixels: SegmentPixels, layer: Layer, values: npt.NDArray[Any], statistics: Sequence[str]
-) -> Iterator[Feature]:
+def _band_features(layer: Layer, described: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
     unit = {"optical": "reflectance", "thermal": "K"}.get(layer.kind, "1")
-    described = f"{layer.band}, {layer.statistic} of the season" if layer.interval == SEASON else layer.layer
-    for statistic, found in pixels.describe(values, statistics).items():
+    of = f"{layer.band}, {layer.statistic} of the season" if layer.interval == SEASON else layer.layer
+    for statistic, found in described.items():
         yield Feature(
             f"{layer.name}_{layer.period}_{statistic}",
             layer.collection,
             layer.layer,
             layer.interval,
             statistic,
-            f"{statistic}({described})",
+            f"{statistic}({of})",
             unit,
             found,
         )
@@ -244,16 +299,11 @@ def _ratio_features(layer: Layer, suffix: str, means: dict[str, npt.NDArray[np.f
 
 
 def _index_features(
-    pixels: SegmentPixels,
-    layer: Layer,
-    bands: dict[str, npt.NDArray[Any]],
-    source: IndexSource,
-    statistics: Sequence[str],
+    layer: Layer, source: IndexSource, described: dict[str, npt.NDArray[np.float64]]
 ) -> Iterator[Feature]:
     index = spectral_index(source.index)
-    values = index.compute({argument: bands[band] for argument, band in source.bands.items()}, source.coefficients)
     formula = index.formula_for(source.coefficients)
-    for statistic, described in pixels.describe(values, statistics).items():
+    for statistic, found in described.items():
         yield Feature(
             f"{index.name}_{layer.period}_{statistic}",
             source.collection,
@@ -262,5 +312,5 @@ def _index_features(
             statistic,
             f"{statistic}({formula})",
             index.unit,
-            described,
+            found,
         )

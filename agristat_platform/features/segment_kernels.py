@@ -9,6 +9,7 @@ Source of the selection: Hoare 1961, "Algorithm 65: find".
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST = range(6)
@@ -23,27 +24,28 @@ def pixel_counts(labels, highest):  # type: ignore[no-untyped-def]
     return counts
 
 
-@njit(cache=True, nogil=True)
-def moments(labels, values, n_segments):  # type: ignore[no-untyped-def]
-    """Count, sum, squares, least and greatest value of every segment, NaN left out.
+def no_moments(n_segments: int) -> npt.NDArray[np.float64]:
+    """The table that `add_moments` adds to: (n_segments + 1, 6) with the columns COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST.
 
-    Sums are of differences from the segment's first value (ORIGIN): squares of large, nearly equal values would
-    otherwise cancel.
-
-    Returns
-    -------
-    (n_segments + 1, 6) float64 with the columns COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST; row 0 is nodata and unused
+    Row 0 is nodata and unused.
     """
     table = np.zeros((n_segments + 1, 6))
     table[:, LEAST] = np.inf
     table[:, MOST] = -np.inf
+    return table
+
+
+@njit(cache=True, nogil=True)
+def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
+    """Add pixels to count, sum, squares, least and greatest value of their segments, NaN left out.
+
+    Sums are of differences from the segment's first value (ORIGIN): squares of large, nearly equal values would
+    otherwise cancel. Each pixel is added to what stands in the table, in order, so that a raster added in strips of rows
+    gives the bytes of the raster added whole.
+    """
     current = np.uint32(0)
-    n = 0.0
-    origin = 0.0
-    total = 0.0
-    squares = 0.0
-    least = np.inf
-    most = -np.inf
+    row = table[0]
+    n, origin, total, squares, least, most = row[COUNT], row[ORIGIN], row[SUM], row[SQUARES], row[LEAST], row[MOST]
     for p in range(len(labels)):
         label = labels[p]
         if label != current:  # pixels of a segment come in runs: keep its row in registers
@@ -78,7 +80,6 @@ def moments(labels, values, n_segments):  # type: ignore[no-untyped-def]
             most = max(most, value)
     row = table[current]
     row[COUNT], row[ORIGIN], row[SUM], row[SQUARES], row[LEAST], row[MOST] = n, origin, total, squares, least, most
-    return table
 
 
 @njit(cache=True, nogil=True)
