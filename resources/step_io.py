@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,11 @@ class StepIOManager(dg.ConfigurableIOManager):
 
     def forget(self, run_id: str, asset: str) -> None:
         """Remove what the steps of an asset handed over in a run."""
-        for folder in Path(self.scratch_dir, STEPS, run_id).glob(f"{_safe(f'{asset}.')}*"):
+        run = Path(self.scratch_dir, STEPS, run_id)
+        for folder in run.glob(f"{_safe(f'{asset}.')}*"):
             shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another asset of the run still has its own in there
+            run.rmdir()
 
     def _path(self, identifier: Sequence[str]) -> Path:
         return Path(self.scratch_dir, STEPS, *map(_safe, identifier)).with_suffix(".json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agristat_platform.imagery.errors import UnknownBandError
 from agristat_platform.imagery.layers import read_layers
 
 LONGEST_SIDE = 640
+SIMULATED = "simulated data"
 
 # Red, green and blue of the picture, first choice first: true colour, then near infrared, then what there is.
 PICTURES: tuple[tuple[str, str, str], ...] = (
@@ -49,7 +51,7 @@ def quicklook(
     interval:
         Number of the interval; None: the one with most valid pixels (the first of equals).
     simulated:
-        Write "simulated data" into the picture.
+        Write "simulated data" into the picture, which also names its interval and statistic where there is room.
 
     Returns
     -------
@@ -75,7 +77,9 @@ def quicklook(
             f"no layer {', '.join(absent)} in interval {interval}", where=str(folder), remedy="See the layers table"
         )
     values = np.stack([_values(folder, picked[band]) for band in chosen])
-    return _png(values, "simulated data" if simulated else None)
+    first = picked[chosen[0]]
+    said = f"{first['interval_start']} to {first['interval_end'] - timedelta(days=1)}, {first['statistic']}"
+    return _png(values, f"{SIMULATED}, {said}" if simulated else said)
 
 
 def _first_available(bands: set[str]) -> tuple[str, str, str]:
@@ -105,7 +109,7 @@ def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
     return values
 
 
-def _png(values: NDArray[np.float32], note: str | None) -> bytes:
+def _png(values: NDArray[np.float32], note: str) -> bytes:
     picture = np.zeros((*values.shape[1:], 4), np.uint8)
     seen = np.isfinite(values).all(axis=0)
     for channel in range(3):
@@ -117,9 +121,9 @@ def _png(values: NDArray[np.float32], note: str | None) -> bytes:
     picture[..., 3] = np.where(seen, 255, 0)
     buffer = io.BytesIO()
     image = Image.fromarray(picture, "RGBA")
-    if note is not None:
-        pen = ImageDraw.Draw(image)
-        box = pen.textbbox((4, 2), note)
+    pen = ImageDraw.Draw(image)
+    box = pen.textbbox((4, 2), note)
+    if note.startswith(SIMULATED) or box[2] < image.width / 2:
         pen.rectangle((0, 0, box[2] + 4, box[3] + 3), fill=(255, 255, 255, 255))
         pen.text((4, 2), note, fill=(160, 0, 0, 255))
     image.save(buffer, format="PNG", optimize=False, compress_level=6)

@@ -348,7 +348,9 @@ def unreadable(item: pystac.Item, band: Band, href: str, error: Exception) -> Un
     """The error for a file that cannot be read, naming scene, band, file and remedy."""
     missing = isinstance(error, RasterioIOError) and "No such file" in str(error)
     what = "is missing" if missing else "cannot be read"
-    reason = re.sub(r"\?\S*", "", str(error))[:160]  # without access tokens
+    # rasterio keeps GDAL's own words in the cause; access tokens stay out
+    told = error.__cause__ if "previous exception" in str(error) and error.__cause__ is not None else error
+    reason = re.sub(r"\?\S*", "", str(told))[:160]
     return UnreadableSceneError(
         f"band {band.name} of scene {item.id} {what}: {reason}",
         where=href,

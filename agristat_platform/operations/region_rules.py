@@ -18,13 +18,16 @@ def imagery_problems(region: Region) -> list[str]:
     problems = []
     for name, request in region.imagery.collections.items() if region.imagery else ():
         try:
-            bands = list(imagery.collection_table(name).bands)
+            table = imagery.collection_table(name)
         except imagery.UnknownCollectionError:
             known = list(imagery.COLLECTIONS)
             problems.append(
                 f'imagery.collections: got "{name}"; allowed: {", ".join(known)}{did_you_mean(name, known)}'
             )
             continue
+        bands = list(table.bands)
+        if table.kind != "radar" and request.orbits != "apart":
+            problems.append(f"imagery.collections.{name}.orbits: only radar is kept by the direction of its passes")
         problems += [
             f'imagery.collections.{name}.bands: got "{band}"; allowed: {", ".join(bands)}{did_you_mean(band, bands)}'
             for band in request.bands
