@@ -7,13 +7,25 @@ are in `features`.
 from agristat_platform.segmentation.errors import (
     EmptyImageError,
     ImageShapeError,
+    LabelGridError,
+    ParcelRegisterError,
     SegmentationError,
     SegmentationOptionError,
     SegmentCrsError,
+    SegmentLinksError,
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
+from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
+from agristat_platform.segmentation.season_links import (
+    IDENTITY_SCHEMA,
+    LINKS_SCHEMA,
+    SAME_SHARE,
+    link_segment_files,
+    link_segments,
+    segment_identities,
+)
 from agristat_platform.segmentation.shepherd import (
     SegmentationResult,
     automatic_max_distance,
@@ -22,19 +34,31 @@ from agristat_platform.segmentation.shepherd import (
 )
 
 __all__ = [
+    "CROP_HISTORY_SCHEMA",
+    "IDENTITY_SCHEMA",
+    "LINKS_SCHEMA",
+    "SAME_SHARE",
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
     "EmptyImageError",
     "ImageShapeError",
+    "LabelGridError",
+    "ParcelRegisterError",
     "SegmentCrsError",
+    "SegmentLinksError",
     "SegmentationError",
     "SegmentationOptionError",
     "SegmentationResult",
     "TooManySegmentsError",
     "automatic_max_distance",
+    "carry_over",
+    "crop_history",
     "label_raster",
+    "link_segment_files",
+    "link_segments",
     "outlines_over",
     "segment_clusters",
+    "segment_identities",
     "segment_image",
     "segment_polygons",
     "write_labels",

@@ -27,3 +27,15 @@ class SegmentationOptionError(SegmentationError):
 
 class SegmentCrsError(SegmentationError):
     """Areas and perimeters were asked for in a CRS that has no linear unit."""
+
+
+class LabelGridError(SegmentationError):
+    """Two label rasters do not lie on the same grid, or one marks nodata otherwise than by 0."""
+
+
+class SegmentLinksError(SegmentationError):
+    """A table of links, or one to be brought over them, is not what it must be."""
+
+
+class ParcelRegisterError(SegmentationError):
+    """A register of parcels cannot be read, or holds what cannot become segments."""
