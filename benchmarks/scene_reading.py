@@ -33,12 +33,13 @@ from agristat_platform.imagery import collection_table
 from agristat_platform.imagery.reading import Marks, SceneReader
 
 STRIP = 512
+CACHE_BYTES = 48 << 20  # of GDAL, for both
 
 
 def read_plain(items: list[pystac.Item], band: str, zoom: int = 1) -> int:
     """Every block of a band once, by rasterio alone; `zoom` 2: interpolated to half its pixel size as it is read."""
     pixels = 0
-    with rasterio.Env(GDAL_CACHEMAX=256 << 20, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
         for item in items:
             with rasterio.open(item.assets[band].href) as dataset:
                 for top in range(0, dataset.height, STRIP):
@@ -51,7 +52,7 @@ def read_plain(items: list[pystac.Item], band: str, zoom: int = 1) -> int:
 def read_on_grid(items: list[pystac.Item], band: str, side: int) -> int:
     """The same as stored reflectance on the region's grid."""
     table, pixels = collection_table("sentinel-2-l2a"), 0
-    with SceneReader(composite_stage.region_grid(side)) as reader:
+    with SceneReader(composite_stage.region_grid(side), cache_bytes=CACHE_BYTES) as reader:
         marks = np.ones((1, STRIP, side), np.uint8)
         strip = np.zeros((STRIP, side), np.uint16)
         for item in items:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from agristat_platform.imagery.composite_plan import CompositePlan
-from agristat_platform.imagery.composite_tiling import BLOCK, TileUnit
+from agristat_platform.imagery.composite_plan import CompositePlan, items_of_layer
+from agristat_platform.imagery.composite_tiling import BLOCK, TileUnit, cache_bytes
 from agristat_platform.imagery.composite_work import WORK
 from agristat_platform.imagery.layers import STORAGE
 from agristat_platform.imagery.reading import SceneReader
@@ -56,7 +56,13 @@ def compose_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResul
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{unit.name}.{os.getpid()}.tif"
     try:
-        reader = SceneReader(plan.grid, cols=unit.cols, masks=plan.imagery.masks, harmonise=plan.imagery.harmonise)
+        reader = SceneReader(
+            plan.grid,
+            cols=unit.cols,
+            masks=plan.imagery.masks,
+            harmonise=plan.imagery.harmonise,
+            cache_bytes=_cache_bytes(plan, unit),
+        )
         with reader, TileWriter(partial, plan, unit) as writer:
             for position, rows, pixels, counts in WORK[unit.work](plan, unit, reader):
                 writer.write(position, rows, pixels, counts)
@@ -65,6 +71,11 @@ def compose_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResul
         partial.unlink(missing_ok=True)
     _record(plan, unit, folder, writer)
     return UnitResult(folder / f"{unit.name}.tif", writer.aoi_pixels, tuple(writer.valid), tuple(writer.observations))
+
+
+def _cache_bytes(plan: CompositePlan, unit: TileUnit) -> int:
+    scenes = len(items_of_layer(plan, plan.layers[unit.layers[0]]))
+    return cache_bytes(unit.work, len(unit.layers), scenes, unit.cols.stop - unit.cols.start)
 
 
 def finished_unit(plan: CompositePlan, unit: TileUnit, folder: Path) -> UnitResult | None:

@@ -15,6 +15,7 @@ import pystac
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.encoding import epsg_of
+from agristat_platform.imagery.layers import BLOCK_CACHE_BYTES
 
 BLOCK = 512  # pixels of a block of most scenes, each way
 COARSE = 2 * BLOCK  # the same of a 20 m band, in pixels of 10 m
@@ -22,6 +23,7 @@ TILE_ROWS, TILE_COLS = 6 * COARSE, 12 * COARSE
 MASK_BYTES = 128 << 20  # of a tile's masks, a bit per scene
 STACK_BYTES = 128 << 20  # of the observations held at once
 STRIP_ROWS = BLOCK
+LEAST_CACHE_BYTES = 48 << 20
 
 Work = Literal["copy", "bands", "spectra", "percentiles", "radar", "speckle"]
 
@@ -48,14 +50,29 @@ def tile_shape(work: Work, layers: int, scenes: int) -> tuple[int, int]:
     scenes:
         That a layer is made from.
     """
-    bytes_each = {
+    bytes_each = _bytes_each(work, layers, scenes)
+    cols = _whole(STACK_BYTES // (STRIP_ROWS * max(1, bytes_each)), TILE_COLS)
+    planes = max(1, -(-scenes // 8))
+    return _whole(MASK_BYTES // (planes * cols), TILE_ROWS), cols
+
+
+def _bytes_each(work: Work, layers: int, scenes: int) -> int:
+    """Bytes held for each pixel of a strip."""
+    return {
         "spectra": 2 * scenes * (layers + 1),
         "radar": 4 * scenes,
         "speckle": max(4 * scenes, 6 * layers),  # passes at hand; half of what the filter holds and gives back
     }.get(work, 2 * scenes)
-    cols = _whole(STACK_BYTES // (STRIP_ROWS * max(1, bytes_each)), TILE_COLS)
-    planes = max(1, -(-scenes // 8))
-    return _whole(MASK_BYTES // (planes * cols), TILE_ROWS), cols
+
+
+def cache_bytes(work: Work, layers: int, scenes: int, cols: int) -> int:
+    """Decoded blocks that GDAL must keep, so that none of 20 m is decoded again for the next strip.
+
+    Two rows of such blocks lie under a strip, half as wide as the strip's pixels are many and as many rows high, which
+    is what the strip itself takes; half as much again for what is at their sides. More would be memory for nothing.
+    """
+    strip = _bytes_each(work, layers, scenes) * cols * STRIP_ROWS
+    return min(max(3 * strip // 2, LEAST_CACHE_BYTES), BLOCK_CACHE_BYTES)
 
 
 def _whole(pixels: int, most: int) -> int:

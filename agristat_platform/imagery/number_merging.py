@@ -18,8 +18,8 @@ from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.encoding import Encoding
 from agristat_platform.imagery.layers import Storage
 from agristat_platform.imagery.resampling import Places, axes_positions, same_crs, source_window
-from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers
-from agristat_platform.imagery.windows import conversion_table
+from agristat_platform.imagery.resampling_kernels import merge_bilinear, merge_numbers, merge_shifted
+from agristat_platform.imagery.windows import conversion_table, whole_shift
 
 LATTICE_TOLERANCE = 1e-7  # of a pixel: a tenth of what sampling takes for the same lattice, which copies too
 SIXTEEN_BITS = ("uint16", "int16")
@@ -78,11 +78,13 @@ def merge_copied(
         return
     numbers = dataset.read(1, window=Window(col0, row0, col1 - col0, row1 - row0))
     inside = np.s_[row0 - top : row1 - top, col0 - left : col1 - left]
+    wanted = (marks.planes[(slice(None), *inside)], marks.plane, marks.bit, out[inside])
+    shift = whole_shift(numbers.dtype, encoding, storage)
+    if shift is not None:
+        merge_shifted(numbers, shift, np.uint16(encoding.nodata), storage.least, storage.most, *wanted)
+        return
     table = conversion_table(numbers.dtype, encoding, storage)
-    merge_numbers(
-        numbers.view(np.uint16), table, table.dtype.type(storage.nodata), marks.planes[(slice(None), *inside)],
-        marks.plane, marks.bit, out[inside],
-    )  # fmt: skip
+    merge_numbers(numbers.view(np.uint16), table, table.dtype.type(storage.nodata), *wanted)
 
 
 def merge_interpolated(

@@ -66,6 +66,8 @@ class SceneReader:
         Dilation of cloud and shadow in `sky`.
     harmonise:
         Landsat's reflectance comes back adjusted to Sentinel-2's band passes.
+    cache_bytes:
+        Decoded blocks that GDAL keeps while the reader is open.
     access:
         How files are let be read where they lie; None: with the keys of the process's environment.
     """
@@ -77,6 +79,7 @@ class SceneReader:
         cols: slice | None = None,
         masks: MaskSettings | None = None,
         harmonise: bool = True,
+        cache_bytes: int = BLOCK_CACHE_BYTES,
         access: FileAccess | None = None,
     ) -> None:
         self.grid = grid
@@ -89,10 +92,9 @@ class SceneReader:
         self._open: OrderedDict[str, DatasetReader] = OrderedDict()
         self._places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
         self._lattices: dict[str, tuple[int, int] | None] = {}
-        self._buffer = np.empty(0, np.uint16)
         self._wider: dict[tuple[int, int], SceneReader] = {}
         self._calibrations: OrderedDict[tuple[str, str], GrdScene] = OrderedDict()
-        self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=BLOCK_CACHE_BYTES)
+        self._environment = rasterio.Env(**REMOTE_OPTIONS, GDAL_CACHEMAX=cache_bytes)
 
     def __enter__(self) -> SceneReader:
         self._environment.__enter__()

@@ -40,6 +40,22 @@ def pixel_width(transform: Affine) -> float:
     return math.hypot(transform.a, transform.d)
 
 
+@lru_cache(maxsize=32)
+def whole_shift(dtype: np.dtype[Any], encoding: Encoding, storage: Storage) -> int | None:
+    """The whole number that turns numbers of a file into stored ones; None where it isn't as simple as that.
+
+    It is when adding it, clipping to the storage's range and keeping nodata gives `conversion_table` entry by entry, as
+    it does for Sentinel-2 with and without the offset of its baseline.
+    """
+    if str(dtype) != "uint16" or storage.dtype != "uint16" or not 0 <= encoding.nodata <= 65535:
+        return None
+    shift = round(encoding.offset / storage.scale)
+    possible = np.arange(1 << 16)
+    simple = np.clip(possible + shift, storage.least, storage.most).astype(np.uint16)
+    simple[possible == encoding.nodata] = storage.nodata
+    return shift if np.array_equal(simple, conversion_table(dtype, encoding, storage)) else None
+
+
 def widened(window: tuple[int, int, int, int], margin: int, dataset: DatasetReader) -> tuple[int, int, int, int]:
     """A window with a margin on all sides, within the scene."""
     row0, row1, col0, col1 = window
