@@ -16,7 +16,14 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
+from agristat_platform.segmentation.parcel_register import (
+    OVERLAPS_SCHEMA,
+    PARCELS_SCHEMA,
+    RegisterSegments,
+    register_segments,
+)
 from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
+from agristat_platform.segmentation.register_files import RegisterParcels, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
 from agristat_platform.segmentation.season_links import (
     IDENTITY_SCHEMA,
@@ -37,6 +44,8 @@ __all__ = [
     "CROP_HISTORY_SCHEMA",
     "IDENTITY_SCHEMA",
     "LINKS_SCHEMA",
+    "OVERLAPS_SCHEMA",
+    "PARCELS_SCHEMA",
     "SAME_SHARE",
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
@@ -44,6 +53,8 @@ __all__ = [
     "ImageShapeError",
     "LabelGridError",
     "ParcelRegisterError",
+    "RegisterParcels",
+    "RegisterSegments",
     "SegmentCrsError",
     "SegmentLinksError",
     "SegmentationError",
@@ -57,6 +68,8 @@ __all__ = [
     "link_segment_files",
     "link_segments",
     "outlines_over",
+    "read_register",
+    "register_segments",
     "segment_clusters",
     "segment_identities",
     "segment_image",
