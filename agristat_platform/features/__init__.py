@@ -8,6 +8,8 @@ from agristat_platform.features.errors import (
     FeatureError,
     LabelGridError,
     LayerTableError,
+    MissingPackageError,
+    PolygonError,
     ReflectanceScaleError,
     SegmentMismatchError,
     StatisticError,
@@ -28,6 +30,7 @@ from agristat_platform.features.overpass_units import (
     plan_observations,
 )
 from agristat_platform.features.pixel_series import PixelWriter, index_scale, write_pixel_series
+from agristat_platform.features.polygon_statistics import polygon_statistics
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
 from agristat_platform.features.segment_features import (
@@ -51,6 +54,7 @@ from agristat_platform.features.segment_strips import MOMENT_STATISTICS, LayerSt
 from agristat_platform.features.series_features import OBSERVED_COLUMNS, with_series_features
 from agristat_platform.features.series_figure import series_png
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
+from agristat_platform.features.series_tensor import TENSOR_INDICES, SeriesTensor, series_tensor
 from agristat_platform.features.spectral_indices import (
     INDICES,
     SpectralIndex,
@@ -65,6 +69,7 @@ from agristat_platform.features.tasselled_cap import (
     TASSELLED_CAP_COMPONENTS,
     tasselled_cap,
 )
+from agristat_platform.features.texture import GREY_LEVELS, SegmentTexture, grey_levels, segment_texture
 from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2, ndvi
 from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
@@ -72,6 +77,7 @@ __all__ = [
     "DEFAULT_INDICES",
     "DICTIONARY_SCHEMA",
     "GREENNESS",
+    "GREY_LEVELS",
     "INDICES",
     "MOMENT_STATISTICS",
     "NODATA",
@@ -79,25 +85,30 @@ __all__ = [
     "TASSELLED_CAP_BANDS",
     "TASSELLED_CAP_COEFFICIENTS",
     "TASSELLED_CAP_COMPONENTS",
+    "TENSOR_INDICES",
     "FeatureError",
     "LabelGridError",
     "LayerImage",
     "LayerStatistics",
     "LayerTableError",
+    "MissingPackageError",
     "ObservationPlan",
     "ObservationWriter",
     "ObservedOverpass",
     "PixelWriter",
+    "PolygonError",
     "ReflectanceScaleError",
     "SegmentLabels",
     "SegmentMismatchError",
     "SegmentPixels",
     "SegmentStrips",
+    "SegmentTexture",
     "SeriesExample",
     "SeriesOverpass",
     "SeriesPlan",
     "SeriesSource",
     "SeriesSummary",
+    "SeriesTensor",
     "SpectralIndex",
     "StatisticError",
     "UnknownIndexError",
@@ -105,6 +116,7 @@ __all__ = [
     "evi",
     "files_of_overpasses",
     "gcvi",
+    "grey_levels",
     "index_bands",
     "index_scale",
     "ireci",
@@ -125,6 +137,7 @@ __all__ = [
     "plan_observations",
     "plan_series",
     "plausible_range",
+    "polygon_statistics",
     "psri",
     "radar_vegetation_index",
     "read_overpasses",
@@ -133,9 +146,11 @@ __all__ = [
     "segment_features",
     "segment_features_by_strips",
     "segment_statistics",
+    "segment_texture",
     "series_overpasses",
     "series_png",
     "series_schema",
+    "series_tensor",
     "spectral_index",
     "spectral_indices",
     "tasselled_cap",

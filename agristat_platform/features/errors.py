@@ -31,3 +31,11 @@ class LayerTableError(FeatureError):
 
 class SegmentMismatchError(FeatureError):
     """The segment table and the label raster hold different segments."""
+
+
+class PolygonError(FeatureError):
+    """A polygon that a raster cannot be described over, or a table of polygons without what is needed."""
+
+
+class MissingPackageError(FeatureError):
+    """An optional package is not installed."""

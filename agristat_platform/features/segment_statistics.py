@@ -51,6 +51,11 @@ class SegmentPixels:
         self.ids, self.pixels = strips.ids, strips.pixels
         self._whole = next(strips.strips())
 
+    @property
+    def dense(self) -> npt.NDArray[np.uint32]:
+        """(rows × cols,) numbers 1..n of the segments in the order of `ids`, 0 = nodata."""
+        return self._whole.labels
+
     def describe(
         self,
         values: npt.NDArray[Any],
