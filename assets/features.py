@@ -1,13 +1,15 @@
 """features: statistics of every layer per segment, in one wide table with its dictionary."""
 
 import dagster as dg
+import numpy as np
 import rasterio
+from rasterio.windows import Window
 
 from agristat_platform import features as segment_features
 from agristat_platform.catalogue import Catalogue
 from assets import checks
 from assets.families import asset_family, check
-from assets.layers import layer_reader
+from assets.layers import layer_rows_reader
 from assets.materialisation import imagery_of, materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import table_metadata
@@ -49,22 +51,25 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         """Optical bands and indices, radar and Landsat layers as statistics per segment; missing stays missing."""
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
-        with rasterio.open(segments.path("segments.tif")) as raster:
-            labels = raster.read(1)
         polygons = segments.table("segments")
         layers = composites.table("layers")
         wanted = region.features.indices
         left_out = segment_features.left_out_indices(layers, wanted)
         for index, lacking in left_out.items():
             context.log.warning("%s is left out: no collection has %s", index, " and ".join(lacking))
-        table, dictionary = segment_features.segment_features(
-            labels,
-            layers,
-            layer_reader(composites),
-            polygons,
-            indices=wanted,
-            harmonised=imagery_of(region).harmonise,
-        )
+        with rasterio.open(segments.path("segments.tif")) as raster:
+            strips = segment_features.SegmentStrips(
+                lambda rows: np.asarray(raster.read(1, window=Window.from_slices(rows, (0, raster.width)))),
+                raster.shape,
+            )
+            table, dictionary = segment_features.segment_features_by_strips(
+                strips,
+                layers,
+                layer_rows_reader(composites),
+                polygons,
+                indices=wanted,
+                harmonised=imagery_of(region).harmonise,
+            )
         table, dictionary = segment_features.with_series_features(
             table,
             dictionary,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,19 @@ def layer_reader(composites: StoredVersion) -> Callable[[dict[str, Any]], npt.ND
 
     def read(row: dict[str, Any]) -> npt.NDArray[np.float32]:
         return read_interval(row["file"], row["interval"])[row["band_index"]]
+
+    return read
+
+
+def layer_rows_reader(
+    composites: StoredVersion,
+) -> Callable[[Sequence[dict[str, Any]], slice], Iterator[npt.NDArray[np.float32]]]:
+    """Physical values of rows of the layers table within some rows of the grid; of a file read at once, nothing is kept."""
+    path = cache(composites.path)  # compared with its hash once, not at every strip
+
+    def read(layers: Sequence[dict[str, Any]], rows: slice) -> Iterator[npt.NDArray[np.float32]]:
+        for file, of_file in groupby(layers, key=lambda row: row["file"]):
+            yield from imagery.read_layers(path(file), list(of_file), rows)
 
     return read
 
