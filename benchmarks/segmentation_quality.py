@@ -31,9 +31,12 @@ import rasterio
 from affine import Affine
 from scipy.spatial import cKDTree
 
-from agristat_platform.segmentation import segment_image
-from agristat_platform.segmentation.parcel_agreement import ParcelAgreement, parcel_agreement
-from agristat_platform.segmentation.region_growing import segment_by_region_growing
+from agristat_platform.segmentation import (
+    ParcelAgreement,
+    parcel_agreement,
+    segment_by_region_growing,
+    segment_image,
+)
 
 FIELD_PIXELS = 400
 MIN_PIXELS = 20

@@ -16,6 +16,11 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
+from agristat_platform.segmentation.parcel_agreement import (
+    PARCEL_AGREEMENT_SCHEMA,
+    ParcelAgreement,
+    parcel_agreement,
+)
 from agristat_platform.segmentation.parcel_register import (
     OVERLAPS_SCHEMA,
     PARCELS_SCHEMA,
@@ -23,6 +28,7 @@ from agristat_platform.segmentation.parcel_register import (
     register_segments,
 )
 from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
+from agristat_platform.segmentation.region_growing import RegionGrowingResult, segment_by_region_growing
 from agristat_platform.segmentation.register_files import RegisterParcels, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
 from agristat_platform.segmentation.season_links import (
@@ -46,13 +52,16 @@ __all__ = [
     "LINKS_SCHEMA",
     "OVERLAPS_SCHEMA",
     "PARCELS_SCHEMA",
+    "PARCEL_AGREEMENT_SCHEMA",
     "SAME_SHARE",
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
     "EmptyImageError",
     "ImageShapeError",
     "LabelGridError",
+    "ParcelAgreement",
     "ParcelRegisterError",
+    "RegionGrowingResult",
     "RegisterParcels",
     "RegisterSegments",
     "SegmentCrsError",
@@ -68,8 +77,10 @@ __all__ = [
     "link_segment_files",
     "link_segments",
     "outlines_over",
+    "parcel_agreement",
     "read_register",
     "register_segments",
+    "segment_by_region_growing",
     "segment_clusters",
     "segment_identities",
     "segment_image",
