@@ -13,6 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST = range(6)
+SHORT = 24
+"""Most values that are sorted by counting instead of being parted."""
 
 
 @njit(cache=True, nogil=True)
@@ -98,44 +100,124 @@ def grouped_values(labels, values, starts):  # type: ignore[no-untyped-def]
     """
     grouped = np.empty(starts[-1], dtype=values.dtype)
     counts = np.zeros(len(starts) - 1, dtype=np.int64)
+    current = np.uint32(0)
+    place = np.int64(0)
     for p in range(len(labels)):
         label = labels[p]
+        if label != current:
+            if current != 0:
+                counts[current] = place - starts[current]
+            current = label
+            place = starts[current] + counts[current]
         value = values[p]
         if label != 0 and value == value:
-            grouped[starts[label] + counts[label]] = value
-            counts[label] += 1
+            grouped[np.uintp(place)] = value
+            place += 1
+    if current != 0:
+        counts[current] = place - starts[current]
     return grouped, counts
 
 
 @njit(cache=True, nogil=True)
-def _select(values, low, high, rank):  # type: ignore[no-untyped-def]
-    """Put the value of this rank into its sorted place within values[low..high]; smaller ones before, larger after."""
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < values[low]:
-            values[middle], values[low] = values[low], values[middle]
-        if values[high] < values[low]:
-            values[high], values[low] = values[low], values[high]
-        if values[high] < values[middle]:
-            values[high], values[middle] = values[middle], values[high]
-        pivot = values[middle]
-        i = low
-        j = high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while pivot < values[j]:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
-            return
+def _sort_short(values, scratch, low, high):  # type: ignore[no-untyped-def]
+    """Sort by counting for each value those that come before it: n² comparisons, none of them a branch."""
+    n = high - low + 1
+    part = values[low : high + 1]
+    for i in range(n):
+        value = part[i]
+        place = np.int32(0)
+        for j in range(n):
+            place += np.int32(part[j] < value)
+        for j in range(i):
+            place += np.int32(part[j] == value)
+        scratch[place] = value
+    for i in range(n):
+        part[i] = scratch[i]
+
+
+@njit(cache=True, nogil=True)
+def _median_of_three(a, b, c):  # type: ignore[no-untyped-def]
+    return max(min(a, b), min(max(a, b), c))
+
+
+@njit(cache=True, nogil=True)
+def _partition(values, scratch, low, high, pivot, with_equal):  # type: ignore[no-untyped-def]
+    """Put values below the pivot (or equal to it) before the others; place of the first of the others.
+
+    Each value is written to both ends of the scratch and one end moves on: no branch that could be predicted wrongly.
+    """
+    left = np.int64(0)
+    right = np.int64(high - low)
+    if with_equal:
+        for i in range(low, high + 1):
+            value = values[i]
+            before = np.int64(value <= pivot)
+            scratch[np.uintp(left)] = value
+            scratch[np.uintp(right)] = value
+            left += before
+            right -= 1 - before
+    else:
+        for i in range(low, high + 1):
+            value = values[i]
+            before = np.int64(value < pivot)
+            scratch[np.uintp(left)] = value
+            scratch[np.uintp(right)] = value
+            left += before
+            right -= 1 - before
+    for i in range(high - low + 1):
+        values[low + i] = scratch[i]
+    return low + left
+
+
+@njit(cache=True, nogil=True)
+def _place_ranks(values, scratch, first, last, ranks, stack):  # type: ignore[no-untyped-def]
+    """Put the values of all ranks into their sorted places within values[first..last].
+
+    Parameters
+    ----------
+    ranks : (r,) ascending, counted from `first`
+    scratch : at least as long as the segment
+    stack : (depth, 4) int64
+    """
+    sample = np.empty(9, values.dtype)
+    drawn = np.uint64(last - first)
+    depth = 1
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = first, last, 0, len(ranks)
+    while depth > 0:
+        depth -= 1
+        low, high, from_rank, to_rank = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
+        while from_rank < to_rank and low < high:
+            n = high - low + 1
+            if n <= SHORT:
+                _sort_short(values, scratch, low, high)
+                break
+            if n > 100:
+                # places drawn, not spaced evenly: values that come back every so many pixels would all be alike
+                for k in range(9):
+                    drawn = drawn * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+                    sample[k] = values[low + np.int64((drawn >> np.uint64(33)) % np.uint64(n))]
+                pivot = _median_of_three(
+                    _median_of_three(sample[0], sample[1], sample[2]),
+                    _median_of_three(sample[3], sample[4], sample[5]),
+                    _median_of_three(sample[6], sample[7], sample[8]),
+                )
+            else:
+                pivot = _median_of_three(values[low], values[low + n // 2], values[high])
+            split = _partition(values, scratch, low, high, pivot, False)
+            if (split - low) * 8 < n:  # many equal values, or a poor pivot: those equal to it are in place
+                settled = _partition(values, scratch, split, high, pivot, True)
+            else:
+                settled = split
+            before = from_rank
+            while before < to_rank and first + ranks[before] < split:
+                before += 1
+            after = before
+            while after < to_rank and first + ranks[after] < settled:
+                after += 1
+            if before > from_rank:
+                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = low, split - 1, from_rank, before
+                depth += 1
+            low, from_rank = settled, after
 
 
 @njit(cache=True, nogil=True)
@@ -152,24 +234,28 @@ def percentiles(grouped, starts, counts, shares):  # type: ignore[no-untyped-def
     (n_segments + 1, q) float64, NaN where a segment has no value
     """
     result = np.full((len(counts), len(shares)), np.nan)
+    scratch = np.empty(max(1, counts.max()), grouped.dtype)
+    ranks = np.empty(2 * len(shares), np.int64)
+    stack = np.empty((2 * len(shares) + 2, 4), np.int64)
     for s in range(1, len(counts)):
         n = counts[s]
         if n == 0:
             continue
         first = starts[s]
-        last = first + n - 1
-        settled = first  # everything before is in place already
+        n_ranks = 0
+        for k in range(len(shares)):
+            lower = min(int(shares[k] * (n - 1)), n - 1)
+            for rank in (lower, min(lower + 1, n - 1)):
+                if n_ranks == 0 or ranks[n_ranks - 1] < rank:
+                    ranks[n_ranks] = rank
+                    n_ranks += 1
+        _place_ranks(grouped, scratch, first, first + n - 1, ranks[:n_ranks], stack)
         for k in range(len(shares)):
             position = shares[k] * (n - 1)
             lower = min(int(position), n - 1)
-            _select(grouped, settled, last, first + lower)
-            settled = first + lower
-            value = np.float64(grouped[settled])
+            value = np.float64(grouped[first + lower])
             fraction = position - lower
             if fraction > 0.0:
-                above = np.float64(grouped[settled + 1])
-                for i in range(settled + 2, last + 1):
-                    above = min(above, np.float64(grouped[i]))
-                value += fraction * (above - value)
+                value += fraction * (np.float64(grouped[first + lower + 1]) - value)
             result[s, k] = value
     return result

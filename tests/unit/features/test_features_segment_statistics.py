@@ -64,6 +64,9 @@ def test_percentiles_of_large_segments():
         rng.normal(size=(150, 150)),
         rng.integers(0, 5, (150, 150)),
         np.sort(rng.random(22_500)).reshape(150, 150),
+        np.arange(22_500).reshape(150, 150) % 60,
+        np.full((150, 150), 0.25),
+        np.where(rng.random((150, 150)) < 0.5, np.float32(-1e30), np.float32(1e30)),
     ):
         table = segment_statistics(labels, [band], ("p10", "p50", "p90"))
         for row in table.to_pylist():
