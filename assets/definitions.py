@@ -28,7 +28,7 @@ def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
     return [
         scenes.build(seasons),
         composites.build(seasons),
-        segments.build(seasons),
+        segments.build(seasons, previous),
         time_series.build(seasons),
         features.build(seasons),
         training_labels.build(seasons),

@@ -224,6 +224,7 @@ def _path_problems(region: Region) -> list[str]:
     by_season = (*PATH_PLACEHOLDERS, SEASON_PLACEHOLDER)
     paths = {
         "imagery.files": (region.imagery.files if region.imagery else None, PATH_PLACEHOLDERS),
+        "segmentation.file": (region.segmentation.file, by_season),
         "training.file": (region.training.file if region.training else None, by_season),
         "survey.field_data_file": (region.survey.field_data_file, by_season),
     }

@@ -19,10 +19,12 @@ def _number_or_auto(value: Any) -> Any:
 
 
 class SegmentationSettings(Section):
-    """Shepherd segmentation: which layers, and how coarse.
+    """Where segments come from: cut out of the imagery (Shepherd segmentation), or parcels of a register.
 
     Parameters
     ----------
+    source:
+        `segmentation`: the layers below decide; `register`: parcels of `file`, and nothing of the layers is used.
     layers:
         Bands (`B08`) or indices (`ndvi`) that segments should be homogeneous in.
     n_clusters:
@@ -33,14 +35,36 @@ class SegmentationSettings(Section):
         Largest spectral distance over which clumps merge; `auto` takes it from the cluster centres.
     max_intervals:
         The number of intervals with the most data to segment on.
+    file:
+        Register of parcels, GeoParquet (fiboa) or any vector format; `{real_data}`, `{config}` and `{home}` stand for those
+        folders of the settings, `{season}` for the season's key.
+    file_layer:
+        Layer of a file with several.
+    id_column:
+        Column with the register's identifier of a parcel.
+    invalid:
+        Polygons that cross themselves are repaired, or the register is refused.
     """
 
+    source: Literal["segmentation", "register"] = "segmentation"
     layers: BandList = ("ndvi", "B08", "B04")
     n_clusters: Annotated[int, Field(ge=2, le=1000)] = 60
     min_pixels: Annotated[int, Field(ge=1)] = 20
     max_distance: Annotated[Literal["auto"] | float, BeforeValidator(_number_or_auto)] = "auto"
     max_intervals: Annotated[int, Field(ge=1)] = 4
     seed: Seed = 1
+    file: str | None = None
+    file_layer: str | None = None
+    id_column: Annotated[str, Field(min_length=1)] = "id"
+    invalid: Literal["repair", "refuse"] = "repair"
+
+    @model_validator(mode="after")
+    def _register_is_named(self) -> SegmentationSettings:
+        if self.source == "register" and not self.file:
+            raise ValueError("source is register, but no file is named")
+        if self.source == "segmentation" and self.file:
+            raise ValueError("a file of parcels is named, but source is segmentation: set it to register")
+        return self
 
 
 class FeatureSettings(Section):

@@ -46,7 +46,7 @@ NEEDED = {
     "map_accuracy": {"crop_maps", "crop_models", "survey_samples", "field_data"},
     "official_estimates": {"survey_samples", "field_data", "crop_maps"},
 }
-LEARNED_FROM_LAST_SEASON = {"crop_models": "crop_models", "survey_samples": "crop_maps"}
+LEARNED_FROM_LAST_SEASON = {"segments": "segments", "crop_models": "crop_models", "survey_samples": "crop_maps"}
 
 
 @pytest.mark.parametrize(("asset", "season"), EVERY)

@@ -18,7 +18,7 @@ GRAPH = {
     "segments": (
         "segmentation",
         "earth-observation",
-        "composites",
+        "composites segments",
         "schema! crs_and_grid! geometry! labels_and_polygons_agree",
     ),
     "time_series": (

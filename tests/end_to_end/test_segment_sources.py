@@ -1,0 +1,67 @@
+"""Segments out of the imagery with links to the season before, and parcels of a register in their place."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+
+from agristat_platform import segmentation
+from agristat_platform.segmentation import ParcelRegisterError
+
+VALLEY, FIRST, SECOND = "demo-valley", "2023-10", "2024-10"
+REGISTER = "{home}/archive/" + VALLEY + "/truth/{season}/parcels.parquet"
+
+
+def test_links_account_for_both_seasons_and_the_first_has_none(demo):
+    assert not demo.stored("segments", FIRST).has("links")
+    links = demo.stored("segments", SECOND).table("links")
+    assert links.schema.equals(segmentation.LINKS_SCHEMA)
+    for season, column in ((FIRST, "previous_segment_id"), (SECOND, "segment_id")):
+        polygons = demo.stored("segments", season).table("segments")
+        linked = (
+            links.filter(pc.is_valid(links[column])).group_by(column).aggregate([("pixels", "sum")]).sort_by(column)
+        )
+        assert linked[column].to_pylist() == polygons["segment_id"].to_pylist()
+        assert linked["pixels_sum"].to_pylist() == polygons["pixels"].to_pylist()
+    crops = demo.stored("crop_maps", FIRST).table("segments")
+    history = segmentation.crop_history(links, crops)
+    same = pc.equal(history["identity"], "same")
+    assert 0 < pc.sum(same).as_py() < history.num_rows
+    assert history.filter(pc.invert(same))["previous_crop_code"].null_count == history.num_rows - pc.sum(same).as_py()
+
+
+def test_parcels_of_a_register_go_the_same_way_as_segments(fresh):
+    def from_register(region):
+        region["segmentation"] = {"source": "register", "file": REGISTER, "id_column": "parcel_id"}
+
+    installation = fresh(from_register)
+    installation.materialise(SECOND, "segments,time_series,features,crop_models,crop_maps")
+    stored = installation.stored("segments", SECOND)
+    polygons, parcels = stored.table("segments"), stored.table("parcels")
+    path = installation.settings.archive_dir / VALLEY / "truth" / SECOND / "parcels.parquet"
+    assert set(parcels["parcel_id"].to_pylist()) == set(pq.read_table(path, columns=["parcel_id"])[0].to_pylist())
+    with_segment = parcels.filter(pc.is_valid(parcels["segment_id"]))
+    assert with_segment["segment_id"].to_pylist() == polygons["segment_id"].to_pylist()
+    assert with_segment["pixels"].to_pylist() == polygons["pixels"].to_pylist()
+    with rasterio.open(stored.path("segments.tif")) as raster:
+        assert (raster.read(1) > 0).sum() == pc.sum(polygons["pixels"]).as_py()
+    (record,) = [one for one in stored.manifest.external if one.kind == "register of parcels"]
+    assert record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert stored.manifest.parameters["method"] == "register of parcels"
+    features = installation.stored("features", SECOND).table("features")
+    assert features["segment_id"].to_pylist() == polygons["segment_id"].to_pylist()
+    classified = installation.stored("crop_maps", SECOND).table("segments")
+    assert classified["segment_id"].to_pylist() == polygons["segment_id"].to_pylist()
+    assert stored.has("links")  # to the segments cut out of last season's imagery
+
+
+def test_a_register_that_is_not_there_is_named(fresh):
+    def from_nowhere(region):
+        region["segmentation"] = {"source": "register", "file": "{home}/parcels_{season}.gpkg"}
+
+    with pytest.raises(ParcelRegisterError, match=r"no such register.*parcels_2024-10\.gpkg"):
+        fresh(from_nowhere).materialise(SECOND, "segments")
