@@ -35,6 +35,7 @@ from agristat_platform.segmentation.region_growing_pixels import (
     first_regions,
     follow,
     in_noise_units,
+    noise_directions,
     pixel_noise,
     refine_boundaries,
 )
@@ -97,9 +98,9 @@ def segment_by_region_growing(
     Parameters
     ----------
     image:
-        (bands, rows, cols), integer or floating; bands need no common scale, each counts in units of its own noise. A
-        pixel with NaN, infinity or `nodata` in any band is nodata, and so is one that is masked in any band of a
-        masked array.
+        (bands, rows, cols), integer or floating; bands need no common scale, each counts in units of its own noise, and
+        what varies together in several bands counts once. A pixel with NaN, infinity or `nodata` in any band is nodata,
+        and so is one that is masked in any band of a masked array.
     min_pixels:
         Size of the smallest segment; smaller ones remain only where they have no neighbour.
     threshold:
@@ -134,7 +135,8 @@ def segment_by_region_growing(
             remedy="Check the composite's valid share and the nodata value",
         )
     noise = pixel_noise(image, valid.reshape(rows, cols))
-    scaled = in_noise_units(flat, valid, noise)
+    directions = noise_directions(image, valid.reshape(rows, cols), noise)
+    scaled = in_noise_units(flat, valid, directions)
     eight = connectivity == 8
     labels, means, sizes = _grown(scaled, valid, (rows, cols), factor, min_pixels, eight)
     for _ in range(_BOUNDARY_SWEEPS):

@@ -65,20 +65,60 @@ def _smaller_differences(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_],
     return smaller[whole[:, 2:] & whole[:, 1:-1] & whole[:, :-2]]
 
 
+def noise_directions(
+    image: npt.NDArray[Any], valid: npt.NDArray[np.bool_], noise: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Matrix (bands, bands) that takes pixels (as rows, in image units) to directions in which noise is at most 1.
+
+    Bands that vary together (an index and the bands it is made of, dates of one field) say one thing several times. The
+    correlations of their noise, from the half of the differences between neighbouring 2 × 2 means that are smallest and
+    hence within fields, give directions and variances; directions of variance above 1 are scaled down to 1. Those
+    below stay as they are: how little noise they have is known too badly to trust their differences more.
+
+    Parameters
+    ----------
+    image : (bands, rows, cols)
+    valid : (rows, cols), pixels that count
+    noise : (bands,) see `pixel_noise`
+    """
+    bands, rows, cols = len(image), valid.shape[0] // 2, valid.shape[1] // 2
+    step = max(1, rows * cols * 4 // _SAMPLED_PIXELS)
+    lines = (np.arange(0, rows, step)[:, np.newaxis] * 2 + np.arange(2)).ravel()
+    known = valid[lines, : cols * 2]
+    means = np.where(known, image[:, lines, : cols * 2], 0).astype(np.float64)
+    means = means.reshape(bands, len(lines) // 2, 2, cols, 2)
+    whole = np.asarray(known.reshape(len(lines) // 2, 2, cols, 2).all(axis=(1, 3)))
+    differences = np.diff(means.mean(axis=(2, 4)), axis=2)[:, whole[:, 1:] & whole[:, :-1]] / noise[:, np.newaxis]
+    correlations = np.eye(bands)
+    if differences.shape[1] > 0:
+        lengths = (differences**2).sum(axis=0)
+        within = differences[:, lengths <= np.median(lengths)]
+        # Not by a matrix product, whose sums may depend on the number of threads.
+        covariances = np.einsum("ik,jk->ij", within, within)
+        deviations = np.sqrt(np.diag(covariances))
+        varies = np.outer(deviations, deviations) > 0
+        correlations[varies] = covariances[varies] / np.outer(deviations, deviations)[varies]
+    variances, directions = np.linalg.eigh(correlations)
+    turned: npt.NDArray[np.float64] = directions / np.sqrt(np.maximum(variances, 1.0)) / noise[:, np.newaxis]
+    return turned
+
+
 @njit(cache=True, nogil=True)
-def in_noise_units(image, valid, noise):  # type: ignore[no-untyped-def]
-    """(pixels, bands) float32 of an image (bands, pixels): distance from the first valid pixel, in noise."""
+def in_noise_units(image, valid, directions):  # type: ignore[no-untyped-def]
+    """(pixels, bands) float32 of an image (bands, pixels): distance from the first valid pixel along `directions`."""
     n_bands, n_pixels = image.shape
     scaled = np.zeros((n_pixels, n_bands), dtype=np.float32)
+    turn = directions.astype(np.float32)
     origin = 0
     while not valid[origin]:
         origin += 1
-    for k in range(n_bands):
-        centre = np.float64(image[k, origin])
-        factor = 1.0 / noise[k]
-        for p in range(n_pixels):
-            if valid[p]:
-                scaled[p, k] = (np.float64(image[k, p]) - centre) * factor
+    for p in range(n_pixels):
+        if valid[p]:
+            row = scaled[p]
+            for k in range(n_bands):
+                value = np.float32(np.float64(image[k, p]) - np.float64(image[k, origin]))
+                for m in range(n_bands):
+                    row[m] += value * turn[k, m]
     return scaled
 
 

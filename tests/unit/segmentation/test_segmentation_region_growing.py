@@ -13,7 +13,7 @@ from agristat_platform.segmentation.errors import EmptyImageError, ImageShapeErr
 from agristat_platform.segmentation.parcel_agreement import parcel_agreement
 from agristat_platform.segmentation.region_growing import segment_by_region_growing
 from agristat_platform.segmentation.region_growing_graph import region_edges
-from agristat_platform.segmentation.region_growing_pixels import pixel_noise
+from agristat_platform.segmentation.region_growing_pixels import noise_directions, pixel_noise
 
 
 def fields(noise, seed=3, side=15, across=8, bands=3):
@@ -128,6 +128,26 @@ def test_pixels_doubled_by_resampling_do_not_hide_the_noise():
     # Four equal pixels say as much as one: their noise counts double.
     assert pixel_noise(doubled, valid) == pytest.approx([4, 4], rel=0.03)
     assert segment_by_region_growing(doubled).n_segments == 1
+
+
+def test_bands_that_say_the_same_count_once():
+    rng = np.random.default_rng(4)
+    one = rng.normal(0, 2, (1, 120, 120))
+    image = np.concatenate([one, one * 4, rng.normal(0, 1, (1, 120, 120))])
+    valid = np.ones(image.shape[1:], bool)
+    directions = noise_directions(image, valid, np.array([2.0, 8.0, 1.0]))
+    # A step of three times the noise in both of the first two is a distance of three, not of 3 √2.
+    assert np.linalg.norm(np.array([6.0, 24.0, 0.0]) @ directions) == pytest.approx(3, abs=0.05)
+    assert np.linalg.norm(np.array([0.0, 0.0, 3.0]) @ directions) == pytest.approx(3, abs=0.05)
+    repeated = np.concatenate([one * factor for factor in (1, 2, 3, 4, 5, 6)])
+    assert segment_by_region_growing(repeated).n_segments == 1
+
+
+def test_a_band_that_never_varies_changes_no_direction():
+    image = np.random.default_rng(4).normal(0, 2, (2, 60, 60))
+    image[1] = 5.0
+    directions = noise_directions(image, np.ones((60, 60), bool), np.array([2.0, 1.0]))
+    assert np.abs(directions).max(axis=1) == pytest.approx([0.5, 1.0])
 
 
 @settings(max_examples=40, deadline=None)
