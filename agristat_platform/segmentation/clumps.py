@@ -32,49 +32,99 @@ def _join(forest, p, q):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def clump(clusters, cols, eight):  # type: ignore[no-untyped-def]
+def clump(clusters, eight):  # type: ignore[no-untyped-def]
     """Number connected pixels of equal cluster.
 
     Parameters
     ----------
-    clusters : (rows × cols,) unsigned integers, 0 = nodata
-    cols : number of columns
+    clusters : (rows, cols) unsigned integers, 0 = nodata
     eight : neighbours also over corners
 
     Returns
     -------
-    labels : (rows × cols,) uint32, 0 = nodata, 1..n in the raster order of each clump's first pixel
+    labels : ((rows + 2) × (cols + 2),) uint32 with a border of nodata one pixel wide, which spares all later steps
+        every question about edges; 0 = nodata, 1..n in the raster order of each clump's first pixel
     n : number of clumps
     """
-    n_pixels = len(clusters)
-    forest = np.empty(n_pixels, dtype=np.uint32)
-    for p in range(n_pixels):
-        forest[p] = p
-        cluster = clusters[p]
-        if cluster == 0:
-            continue
-        column = p % cols
-        if column > 0 and clusters[p - 1] == cluster:
-            _join(forest, p, p - 1)
-        if p >= cols:
-            if clusters[p - cols] == cluster:
-                _join(forest, p, p - cols)
-            if eight:
-                if column > 0 and clusters[p - cols - 1] == cluster:
-                    _join(forest, p, p - cols - 1)
-                if column < cols - 1 and clusters[p - cols + 1] == cluster:
-                    _join(forest, p, p - cols + 1)
+    rows, cols = clusters.shape
+    width = cols + 2
+    forest = np.zeros((rows + 2) * width, dtype=np.uint32)
+    for r in range(rows):
+        for c in range(cols):
+            cluster = clusters[r, c]
+            if cluster == 0:
+                continue
+            p = (r + 1) * width + c + 1
+            left = c > 0 and clusters[r, c - 1] == cluster
+            up = r > 0 and clusters[r - 1, c] == cluster
+            corner = r > 0 and c > 0 and clusters[r - 1, c - 1] == cluster
+            if left:
+                forest[p] = forest[p - 1]
+                if up and not corner:  # with the corner the two are one tree already
+                    _join(forest, p - 1, p - width)
+            elif up:
+                forest[p] = forest[p - width]
+            else:
+                forest[p] = p
+            if eight and r > 0:
+                if corner and not left and not up:
+                    _join(forest, p, p - width - 1)
+                if c < cols - 1 and not up and clusters[r - 1, c + 1] == cluster:
+                    _join(forest, p, p - width + 1)
     # A parent never comes after its child, so its final number is already in place when the child is reached.
     n_clumps = 0
-    for p in range(n_pixels):
-        if clusters[p] == 0:
-            forest[p] = 0
-        elif forest[p] == p:
+    for p in range(width, len(forest) - width):
+        if forest[p] == p:
             n_clumps += 1
             forest[p] = n_clumps
-        else:
+        elif forest[p] != 0:
             forest[p] = forest[forest[p]]
     return forest, n_clumps
+
+
+@njit(cache=True, nogil=True)
+def clump_up_to(clusters, eight, max_pixels):  # type: ignore[no-untyped-def]
+    """As `clump`, but a clump that has reached `max_pixels` grows no further and the rest of it begins another.
+
+    Where the cuts fall depends on the order of the search: depth first from the first pixel in raster order, neighbours
+    taken up column by column. It is that of pyshepseg, so that its labels can be reproduced; a clump ends up to three
+    pixels (seven over corners) above `max_pixels`, the first one not being counted.
+    """
+    rows, cols = clusters.shape
+    width = cols + 2
+    labels = np.zeros((rows + 2) * width, dtype=np.uint32)
+    waiting = np.empty(min(max_pixels + 9, rows * cols), dtype=np.uint32)
+    n_clumps = 0
+    for row in range(rows):
+        for col in range(cols):
+            cluster = clusters[row, col]
+            first = (row + 1) * width + col + 1
+            if cluster == 0 or labels[first] != 0:
+                continue
+            n_clumps += 1
+            labels[first] = n_clumps
+            waiting[0] = first
+            n_waiting = 1
+            taken = 0
+            while n_waiting > 0 and taken < max_pixels:
+                n_waiting -= 1
+                p = int(waiting[n_waiting])
+                for dc in range(-1, 2):
+                    for dr in range(-1, 2):
+                        r, c = p // width - 1 + dr, p % width - 1 + dc
+                        q = p + dr * width + dc
+                        if (
+                            (eight or dr == 0 or dc == 0)
+                            and 0 <= r < rows
+                            and 0 <= c < cols
+                            and clusters[r, c] == cluster
+                            and labels[q] == 0
+                        ):
+                            labels[q] = n_clumps
+                            taken += 1
+                            waiting[n_waiting] = q
+                            n_waiting += 1
+    return labels, n_clumps
 
 
 @njit(cache=True, nogil=True)

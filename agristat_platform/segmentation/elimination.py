@@ -1,7 +1,7 @@
 """Elimination of small segments into the spectrally nearest larger neighbour.
 
-Belongs here: the two elimination steps of Shepherd et al. 2019 (section 2.3), first single pixels by the nearest
-neighbouring pixel, then segments in increasing size by the nearest segment mean. Clumping and numbering do not.
+Belongs here: the second elimination step of Shepherd et al. 2019 (section 2.3), segments in increasing size by the
+nearest segment mean. The first step is in `single_pixels`; clumping and numbering are in `clumps`.
 
 Within one size all choices are made before the first merge is carried out, so that the result does not depend on the
 order in which segments are visited; among equally near neighbours the first one met wins, going through the segment's
@@ -22,88 +22,19 @@ _MAX_ROUNDS = 10
 
 
 @njit(cache=True, nogil=True)
-def eliminate_single_pixels(image, labels, sizes, cols, eight):  # type: ignore[no-untyped-def]
-    """Give each one-pixel segment to its spectrally nearest neighbouring pixel in a larger segment, in place.
+def segment_sums(image, labels, cols, n_segments):  # type: ignore[no-untyped-def]
+    """Sum of every band over every segment: (n_segments + 1, bands) float64; row 0 stays zero.
 
-    Parameters
-    ----------
-    image : (bands, rows × cols), any numeric type
-    labels : (rows × cols,) uint32, changed in place
-    sizes : (segments + 1,) int64, changed in place; emptied segments get 0
-    cols : number of columns
-    eight : neighbours also over corners
-
-    Returns
-    -------
-    Number of pixels that changed segment. Single pixels without a larger neighbour stay.
+    The image is (bands, rows × cols); the labels are flat and have a border of nodata one pixel wide.
     """
     n_bands, n_pixels = image.shape
-    pending = 0
-    for p in range(n_pixels):
-        if labels[p] != 0 and sizes[labels[p]] == 1:
-            pending += 1
-    pixels = np.empty(pending, dtype=np.uint32)
-    pending = 0
-    for p in range(n_pixels):
-        if labels[p] != 0 and sizes[labels[p]] == 1:
-            pixels[pending] = p
-            pending += 1
-    targets = np.empty(pending, dtype=np.uint32)
-    eliminated = 0
-    while pending > 0:
-        for k in range(pending):
-            p = int(pixels[k])
-            column = p % cols
-            targets[k] = 0
-            best = np.inf
-            for dr in range(-1, 2):
-                for dc in range(-1, 2):
-                    q = p + dr * cols + dc
-                    if (
-                        (not eight and dr != 0 and dc != 0)
-                        or q < 0
-                        or q >= n_pixels
-                        or column + dc < 0
-                        or column + dc >= cols
-                    ):
-                        continue
-                    label = labels[q]
-                    if label == 0 or sizes[label] < 2:
-                        continue
-                    distance = 0.0
-                    for b in range(n_bands):
-                        difference = np.float64(image[b, p]) - np.float64(image[b, q])
-                        distance += difference * difference
-                    if distance < best:
-                        best = distance
-                        targets[k] = label
-        kept = 0
-        for k in range(pending):
-            if targets[k] != 0:
-                p = int(pixels[k])
-                sizes[labels[p]] = 0
-                labels[p] = targets[k]
-                sizes[targets[k]] += 1
-            else:
-                pixels[kept] = pixels[k]
-                kept += 1
-        eliminated += pending - kept
-        if kept == pending:
-            break
-        pending = kept
-    return eliminated
-
-
-@njit(cache=True, nogil=True)
-def segment_sums(image, labels, n_segments):  # type: ignore[no-untyped-def]
-    """Sum of every band over every segment: (n_segments + 1, bands) float64; row 0 stays zero."""
-    n_bands, n_pixels = image.shape
     sums = np.zeros((n_segments + 1, n_bands))
-    for p in range(n_pixels):
-        row = sums[labels[p]]
-        if labels[p] != 0:
-            for b in range(n_bands):
-                row[b] += np.float64(image[b, p])
+    for row in range(n_pixels // cols):
+        for column in range(cols):
+            label = labels[(row + 1) * (cols + 2) + column + 1]
+            if label != 0:
+                for b in range(n_bands):
+                    sums[label, b] += np.float64(image[b, row * cols + column])
     return sums
 
 

@@ -93,8 +93,9 @@ def segment_polygons(labels: npt.NDArray[Any], transform: Affine, crs: Any) -> p
     regions_of = label_raster(labels)
     metres = _metres_per_unit(crs)
     rows, cols = regions_of.shape
-    flat, n_regions = clump(regions_of.reshape(rows * cols), cols, False)
-    sizes = segment_sizes(flat, n_regions)[1:]
+    bordered, n_regions = clump(regions_of, False)
+    sizes = segment_sizes(bordered, n_regions)[1:]
+    flat = bordered.reshape(rows + 2, cols + 2)[1:-1, 1:-1].reshape(rows * cols)
     region_labels = np.zeros(n_regions + 1, dtype=np.uint32)
     region_labels[flat] = regions_of.reshape(rows * cols)
     polygons = _region_polygons(flat.reshape(rows, cols), n_regions, transform)

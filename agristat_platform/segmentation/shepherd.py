@@ -1,6 +1,6 @@
 """Segmentation of an image after Shepherd et al. 2019: the steps in order, their options, and the result.
 
-Belongs here: `segment_image` and `segment_clusters`. The kernels are in `spectral_clusters`, `clumps`, `elimination`.
+Belongs here: `segment_image` and `segment_clusters`. The kernels are in `spectral_clusters`, `clumps`, `single_pixels`, `elimination`.
 
 Source: Shepherd, Bunting and Dymond 2019, "Operational large-scale segmentation of imagery based on iterative
 elimination", Remote Sensing 11(6), 658, https://doi.org/10.3390/rs11060658.
@@ -14,18 +14,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from agristat_platform.segmentation.clumps import close_gaps, clump, renumber, segment_sizes
-from agristat_platform.segmentation.elimination import (
-    eliminate_single_pixels,
-    eliminate_small_segments,
-    segment_sums,
-)
+from agristat_platform.segmentation.clumps import close_gaps, clump, clump_up_to, renumber, segment_sizes
+from agristat_platform.segmentation.elimination import eliminate_small_segments, segment_sums
 from agristat_platform.segmentation.errors import (
     EmptyImageError,
     ImageShapeError,
     SegmentationOptionError,
     TooManySegmentsError,
 )
+from agristat_platform.segmentation.single_pixels import eliminate_single_pixels
 from agristat_platform.segmentation.spectral_clusters import (
     assign_clusters,
     fit_clusters,
@@ -78,6 +75,7 @@ def segment_image(
     max_distance: float | Literal["auto"] | None = "auto",
     nodata: float | None = None,
     connectivity: int = 4,
+    max_clump_pixels: int | None = None,
     seed: int = 0,
     sample_size: int = 20_000,
     cluster_centres: npt.NDArray[np.floating[Any]] | None = None,
@@ -106,6 +104,9 @@ def segment_image(
         Value that marks missing pixels, beside NaN.
     connectivity:
         4 (edges) or 8 (edges and corners).
+    max_clump_pixels:
+        Size at which a clump stops growing and what is left of it begins another; None: clumps are whole. 10000 gives
+        the labels of pyshepseg, which cuts there.
     seed:
         Of the subsample and of k-means++.
     sample_size:
@@ -127,7 +128,7 @@ def segment_image(
     """
     masked = np.ma.getmask(image)
     image = _checked_image(image)
-    _check_options(n_clusters, min_pixels, max_distance, connectivity, sample_size)
+    _check_options(n_clusters, min_pixels, max_distance, connectivity, sample_size, max_clump_pixels)
     bands, rows, cols = image.shape
     flat = np.ascontiguousarray(image).reshape(bands, rows * cols)
     valid = valid_pixels(flat, nodata)
@@ -143,17 +144,13 @@ def segment_image(
         centres = fit_clusters(sample_pixels(flat, valid, sample_size, rng), n_clusters, rng)
     else:
         centres = _checked_centres(cluster_centres, bands)
-    clusters = assign_clusters(flat, valid, centres)
+    clusters = assign_clusters(flat, valid, centres).reshape(rows, cols)
+    del valid
     if max_distance == "auto":
         max_distance = automatic_max_distance(centres)
-    return segment_clusters(
-        clusters.reshape(rows, cols),
-        image,
-        min_pixels=min_pixels,
-        max_distance=max_distance,
-        connectivity=connectivity,
-        cluster_centres=centres,
-    )
+    labels, n_clumps = _clumps(clusters, connectivity, max_clump_pixels)
+    del clusters  # elimination needs the most memory and none of this
+    return _eliminated(image, labels, n_clumps, min_pixels, max_distance, connectivity, centres)
 
 
 def segment_clusters(
@@ -163,6 +160,7 @@ def segment_clusters(
     min_pixels: int = 20,
     max_distance: float | None = None,
     connectivity: int = 4,
+    max_clump_pixels: int | None = None,
     cluster_centres: npt.NDArray[np.float64] | None = None,
 ) -> SegmentationResult:
     """The spatial part of `segment_image`, on a cluster image made before.
@@ -173,7 +171,7 @@ def segment_clusters(
         (rows, cols) unsigned integers, 0 = nodata.
     image:
         (bands, rows, cols); its values must be finite wherever `clusters` is not 0.
-    min_pixels, max_distance, connectivity:
+    min_pixels, max_distance, connectivity, max_clump_pixels:
         As in `segment_image`; None: no limit.
     cluster_centres:
         Passed on to the result; an empty array there when None.
@@ -186,32 +184,53 @@ def segment_clusters(
         As in `segment_image`.
     """
     image = _checked_image(image)
-    _check_options(2, min_pixels, max_distance, connectivity, 1)
+    _check_options(2, min_pixels, max_distance, connectivity, 1, max_clump_pixels)
     bands, rows, cols = image.shape
     if clusters.shape != (rows, cols):
         raise ImageShapeError(
             f"cluster image {clusters.shape} and image {(rows, cols)} have different grids",
             remedy="Make both on the region's grid",
         )
+    labels, n_clumps = _clumps(clusters, connectivity, max_clump_pixels)
+    centres = np.empty((0, bands)) if cluster_centres is None else cluster_centres
+    return _eliminated(image, labels, n_clumps, min_pixels, max_distance, connectivity, centres)
+
+
+def _clumps(
+    clusters: npt.NDArray[Any], connectivity: int, max_pixels: int | None
+) -> tuple[npt.NDArray[np.uint32], int]:
+    clusters = np.ascontiguousarray(clusters)
+    if max_pixels is None:
+        return clump(clusters, connectivity == 8)
+    return clump_up_to(clusters, connectivity == 8, max_pixels)
+
+
+def _eliminated(
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[np.uint32],
+    n_clumps: int,
+    min_pixels: int,
+    max_distance: float | None,
+    connectivity: int,
+    centres: npt.NDArray[np.float64],
+) -> SegmentationResult:
+    """What elimination makes of clumps; `labels` (flat, with a border of nodata) is used up."""
+    bands, rows, cols = image.shape
     flat = np.ascontiguousarray(image).reshape(bands, rows * cols)
     eight = connectivity == 8
-    labels, n_clumps = clump(np.ascontiguousarray(clusters).reshape(rows * cols), cols, eight)
     sizes = segment_sizes(labels, n_clumps)
     singles = eliminate_single_pixels(flat, labels, sizes, cols, eight)
     # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
     sizes = close_gaps(labels, sizes)
-    sums = segment_sums(flat, labels, len(sizes) - 1)
+    sums = segment_sums(flat, labels, cols, len(sizes) - 1)
     limit = np.inf if max_distance is None else float(max_distance) ** 2
-    # A border of nodata spares the innermost loop every question about edges.
-    bordered = np.zeros((rows + 2, cols + 2), dtype=np.uint32)
-    bordered[1:-1, 1:-1] = labels.reshape(rows, cols)
-    del labels
-    small = eliminate_small_segments(bordered.reshape(bordered.size), sums, sizes, min_pixels, limit, cols + 2, eight)
-    labels = bordered[1:-1, 1:-1].reshape(rows * cols)
+    small = eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols + 2, eight)
+    del sums
+    labels = labels.reshape(rows + 2, cols + 2)[1:-1, 1:-1].reshape(rows * cols)
     pixels = renumber(labels, sizes)
     return SegmentationResult(
         labels=labels.reshape(rows, cols),
-        cluster_centres=np.empty((0, bands)) if cluster_centres is None else cluster_centres,
+        cluster_centres=centres,
         max_distance=float("inf") if max_distance is None else float(max_distance),
         pixels=pixels,
         single_pixels_eliminated=int(singles),
@@ -262,7 +281,12 @@ def _checked_centres(centres: npt.NDArray[Any], bands: int) -> npt.NDArray[np.fl
 
 
 def _check_options(
-    n_clusters: int, min_pixels: int, max_distance: float | str | None, connectivity: int, sample_size: int
+    n_clusters: int,
+    min_pixels: int,
+    max_distance: float | str | None,
+    connectivity: int,
+    sample_size: int,
+    max_clump_pixels: int | None,
 ) -> None:
     if not 2 <= n_clusters <= 65535:
         raise SegmentationOptionError(f"n_clusters is {n_clusters}", remedy="Give a number from 2 to 65535")
@@ -272,6 +296,10 @@ def _check_options(
         raise SegmentationOptionError(f"connectivity is {connectivity}", remedy="Give 4 or 8")
     if sample_size < 1:
         raise SegmentationOptionError(f"sample_size is {sample_size}", remedy="Give at least 1 pixel")
+    if max_clump_pixels is not None and not 1 <= max_clump_pixels <= MAX_PIXELS:
+        raise SegmentationOptionError(
+            f"max_clump_pixels is {max_clump_pixels}", remedy=f"Give None or a number from 1 to {MAX_PIXELS}"
+        )
     if isinstance(max_distance, str):
         if max_distance != "auto":
             raise SegmentationOptionError(f"max_distance is {max_distance!r}", remedy='Give "auto", None or a number')

@@ -1,13 +1,12 @@
 """Spectral clusters, the seeds of the segments: k-means on a subsample, then the nearest centre for every pixel.
 
-Belongs here: the subsample, k-means++ and Lloyd's iteration, the cluster image. Everything spatial comes after, in
-`clumps` and `elimination`.
+Belongs here: the subsample, k-means++ and Lloyd's iteration, the cluster image. The kernel that finds nearest centres
+is in `nearest_centres`; everything spatial comes after, in `clumps` and `elimination`.
 
 All kernels run on one thread, in a fixed order, so that a seed gives the same clusters on any machine load; the
 interpreter lock is released, so callers may run several images at once.
 
-Sources: Lloyd 1982, "Least squares quantization in PCM"; Arthur and Vassilvitskii 2007, "k-means++"; Elkan 2003, "Using
-the triangle inequality to accelerate k-means" (for the bound that skips distant centres).
+Sources: Lloyd 1982, "Least squares quantization in PCM"; Arthur and Vassilvitskii 2007, "k-means++".
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-# Relative slack on the triangle inequality: rounding must never hide the nearest centre.
-_SLACK = 1e-9
+from agristat_platform.segmentation.nearest_centres import number_nearest
+
+# Pixels whose distances to a new centre are worked out side by side; their sums stay in the first-level cache.
+_BLOCK = 1024
 
 
 def valid_pixels(image: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
@@ -57,9 +58,10 @@ def fit_clusters(
     Fewer rows than `n_clusters` come back where the sample has fewer distinct values. Lloyd stops when the centres'
     squared movement falls below 1e-4 of the mean band variance, or after `iterations`.
     """
-    centres = _spread_centres(sample, rng.random(n_clusters))
+    by_band = np.ascontiguousarray(sample.T)
+    centres = _spread_centres(by_band, rng.random(n_clusters))
     tolerance = 1e-4 * float(sample.var(axis=0).mean())
-    return _lloyd(sample, centres, iterations, tolerance)
+    return _lloyd(sample, by_band, centres, iterations, tolerance)
 
 
 def assign_clusters(
@@ -70,8 +72,7 @@ def assign_clusters(
     Distances are Euclidean in the units of the image. uint8 up to 255 centres, uint16 above.
     """
     clusters = valid.astype(np.uint8 if len(centres) <= 255 else np.uint16)
-    order, gaps = _centre_neighbours(np.ascontiguousarray(centres, dtype=np.float64))
-    _assign(image, clusters, np.ascontiguousarray(centres, dtype=np.float64), order, gaps)
+    number_nearest(image, clusters, np.ascontiguousarray(centres, dtype=np.float64))
     return clusters
 
 
@@ -91,12 +92,31 @@ def _positions(valid, ordinals):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _spread_centres(sample, uniforms):  # type: ignore[no-untyped-def]
+def _lower_to(nearest, by_band, centre, squared):  # type: ignore[no-untyped-def]
+    """Lower each pixel's squared distance to the nearest centre by one more centre; `squared` is room for a block."""
+    n_bands, n = by_band.shape
+    for start in range(0, n, _BLOCK):
+        count = min(_BLOCK, n - start)
+        squared[:] = 0.0
+        for b in range(n_bands):
+            values = by_band[b, start : start + count]
+            c = centre[b]
+            for i in range(count):
+                difference = values[i] - c
+                squared[i] += difference * difference
+        block = nearest[start : start + count]
+        for i in range(count):
+            block[i] = squared[i] if squared[i] < block[i] else block[i]
+
+
+@njit(cache=True, nogil=True)
+def _spread_centres(by_band, uniforms):  # type: ignore[no-untyped-def]
     """k-means++: each next centre drawn with probability proportional to the squared distance to the nearest so far."""
-    n, n_bands = sample.shape
+    n_bands, n = by_band.shape
     k = len(uniforms)
     centres = np.empty((k, n_bands))
     nearest = np.full(n, np.inf)
+    squared = np.empty(_BLOCK)
     chosen = min(int(uniforms[0] * n), n - 1)
     for c in range(k):
         if c > 0:
@@ -115,82 +135,25 @@ def _spread_centres(sample, uniforms):  # type: ignore[no-untyped-def]
                     if running > target:
                         break
         for b in range(n_bands):
-            centres[c, b] = sample[chosen, b]
-        for i in range(n):
-            distance = 0.0
-            for b in range(n_bands):
-                difference = sample[i, b] - centres[c, b]
-                distance += difference * difference
-            if distance < nearest[i]:
-                nearest[i] = distance
+            centres[c, b] = by_band[b, chosen]
+        _lower_to(nearest, by_band, centres[c], squared)
     return centres
 
 
 @njit(cache=True, nogil=True)
-def _centre_neighbours(centres):  # type: ignore[no-untyped-def]
-    """For each centre, all centres by increasing distance (itself first), and those distances."""
-    k, n_bands = centres.shape
-    order = np.empty((k, k), dtype=np.int32)
-    gaps = np.empty((k, k))
-    for i in range(k):
-        for j in range(k):
-            squared = 0.0
-            for b in range(n_bands):
-                difference = centres[i, b] - centres[j, b]
-                squared += difference * difference
-            distance = np.sqrt(squared) if j != i else -1.0
-            t = j
-            while t > 0 and gaps[i, t - 1] > distance:
-                gaps[i, t] = gaps[i, t - 1]
-                order[i, t] = order[i, t - 1]
-                t -= 1
-            gaps[i, t] = distance
-            order[i, t] = j
-    return order, gaps
-
-
-@njit(cache=True, nogil=True)
-def _squared_distance(x, centre):  # type: ignore[no-untyped-def]
-    squared = 0.0
-    for b in range(len(x)):
-        difference = x[b] - centre[b]
-        squared += difference * difference
-    return squared
-
-
-@njit(cache=True, nogil=True)
-def _nearest(x, start, centres, order, gaps):  # type: ignore[no-untyped-def]
-    """Index of the centre nearest to x; `start` is a guess that only decides how fast it is found."""
-    best = start
-    best_squared = _squared_distance(x, centres[start])
-    from_start = np.sqrt(best_squared)
-    reach = 2.0 * from_start * (1.0 + _SLACK)
-    for t in range(1, len(centres)):
-        if gaps[start, t] > reach:
-            break
-        j = order[start, t]
-        squared = _squared_distance(x, centres[j])
-        if squared < best_squared or (squared == best_squared and j < best):
-            best = j
-            best_squared = squared
-            reach = (from_start + np.sqrt(squared)) * (1.0 + _SLACK)
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _lloyd(sample, centres, iterations, tolerance):  # type: ignore[no-untyped-def]
+def _lloyd(sample, by_band, centres, iterations, tolerance):  # type: ignore[no-untyped-def]
     n, n_bands = sample.shape
     k = len(centres)
-    members = np.zeros(n, dtype=np.int32)
+    members = np.empty(n, dtype=np.uint16)
     sums = np.empty((k, n_bands))
     counts = np.empty(k, dtype=np.int64)
     for _ in range(iterations):
-        order, gaps = _centre_neighbours(centres)
+        members[:] = 1
+        number_nearest(by_band, members, centres)
         sums[:] = 0.0
         counts[:] = 0
         for i in range(n):
-            c = _nearest(sample[i], members[i], centres, order, gaps)
-            members[i] = c
+            c = int(members[i]) - 1
             counts[c] += 1
             for b in range(n_bands):
                 sums[c, b] += sample[i, b]
@@ -204,16 +167,3 @@ def _lloyd(sample, centres, iterations, tolerance):  # type: ignore[no-untyped-d
         if moved <= tolerance:
             break
     return centres
-
-
-@njit(cache=True, nogil=True)
-def _assign(image, clusters, centres, order, gaps):  # type: ignore[no-untyped-def]
-    n_bands, n = image.shape
-    x = np.empty(n_bands)
-    best = 0
-    for p in range(n):
-        if clusters[p] != 0:
-            for b in range(n_bands):
-                x[b] = image[b, p]
-            best = _nearest(x, best, centres, order, gaps)
-            clusters[p] = best + 1

@@ -143,3 +143,19 @@ def test_equal_to_the_published_implementation(connectivity, min_pixels, max_dis
     )
     assert found.n_segments == n_segments
     assert hashlib.sha256(found.labels.astype("<u4").tobytes()).hexdigest() == digest
+
+
+# pyshepseg 2.0.3's clumps, cut at 10,000 pixels, and its elimination of single pixels; as above.
+CUT = "c83becf7dd5a095f1de6676faa4113000e5d540d52f18d42af8f0e15997ed74b"
+
+
+def test_clumps_are_cut_where_pyshepseg_cuts_them():
+    clusters = np.ones((130, 170), dtype=np.uint8)
+    clusters[::7, 3::5] = 2
+    clusters[60, 20:150] = 0
+    image = np.arange(130 * 170, dtype=np.uint16).reshape(1, 130, 170)
+    whole = segment_clusters(clusters, image, min_pixels=1)
+    cut = segment_clusters(clusters, image, min_pixels=1, max_clump_pixels=10_000)
+    assert whole.n_segments == 1
+    assert cut.pixels.tolist() == [10_318, 10_295, 1_357]
+    assert hashlib.sha256(cut.labels.astype("<u4").tobytes()).hexdigest() == CUT

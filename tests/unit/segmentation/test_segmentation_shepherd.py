@@ -201,6 +201,7 @@ def test_what_holds_on_any_image(image, min_pixels, connectivity):
         ({"max_distance": float("nan")}, "max_distance is nan"),
         ({"max_distance": "automatic"}, "automatic"),
         ({"sample_size": 0}, "sample_size is 0"),
+        ({"max_clump_pixels": 0}, "max_clump_pixels is 0"),
     ],
 )
 def test_options_outside_their_range(options, named):
