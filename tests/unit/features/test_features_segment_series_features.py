@@ -84,7 +84,9 @@ def test_the_picture_is_the_same_every_time_and_shows_flags():
     values = np.linspace(0.2, 0.8, len(days)).astype(np.float32)
     weights = np.where(np.arange(len(days)) % 4 == 0, 0, 1).astype(np.float32)
     fine = SeriesExample(3, "ndvi", days, values, weights, np.full(23, 0.5, np.float32), 12, 20, False)
-    flagged = SeriesExample(5, "ndvi", days, values, weights * 0, np.full(23, np.nan, np.float32), 0, 181, True, "too_few")
+    flagged = SeriesExample(
+        5, "ndvi", days, values, weights * 0, np.full(23, np.nan, np.float32), 0, 181, True, "too_few"
+    )
     picture = series_png([fine, flagged], GRID, simulated=True)
     assert picture.startswith(b"\x89PNG")
     assert picture == series_png([fine, flagged], GRID, simulated=True)
