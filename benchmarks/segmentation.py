@@ -10,7 +10,9 @@ after compilation; labels are compared up to renumbering.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable
@@ -87,6 +89,45 @@ def against_pyshepseg(shepseg: Any, image: np.ndarray, min_pixels: int) -> None:
     report("segments end to end", ours, "pyshepseg", theirs)
 
 
+def peak_above(work: str, path: str, min_pixels: int, checkout: Path | None, result: Any) -> None:
+    """Resident memory at its peak above that with the image, in bytes a pixel; run in a process of its own (Linux)."""
+    shepseg = load_pyshepseg(checkout) if checkout else None
+
+    def segment(image: np.ndarray) -> None:
+        if shepseg:
+            shepseg.doShepherdSegmentation(image, minSegmentSize=min_pixels)
+        else:
+            segment_image(image, min_pixels=min_pixels)
+
+    segment(fields(200, 200, 10, 150.0, 1))  # compilation is no part of it
+    image = np.load(path)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident("VmRSS")
+    segment(image)
+    result.put((work, (resident("VmHWM") - before) / image[0].size))
+
+
+def resident(line: str) -> int:
+    """Bytes of a line of this process's status."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(entry.split()[1]) for entry in status if entry.startswith(line))
+
+
+def report_memory(image: np.ndarray, min_pixels: int, checkout: Path | None) -> None:
+    """One line for each implementation."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "image.npy")
+        np.save(path, image)
+        for work, peer in (("ours", None), ("pyshepseg", checkout)):
+            if work == "ours" or peer:
+                result = context.Queue()
+                process = context.Process(target=peak_above, args=(work, path, min_pixels, peer, result))
+                process.start()
+                process.join()
+                print("    memory above the image: {} {:.1f} bytes a pixel".format(*result.get(timeout=5)))
+
+
 def against_scipy(image: np.ndarray, labels: np.ndarray) -> None:
     """Mean and deviation, and three percentiles, of every band over every segment."""
     segments = SegmentPixels(labels)
@@ -131,6 +172,7 @@ def main() -> None:
     else:
         seconds, _ = timed(lambda: segment_image(image, min_pixels=options.min_pixels))
         print(f"segments end to end: {seconds:.3f} CPU-s (name a checkout with --pyshepseg to compare)")
+    report_memory(image, options.min_pixels, options.pyshepseg)
     labels = segment_image(image, min_pixels=options.min_pixels).labels
     transform = Affine(10, 0, 700_000, 0, -10, 4_600_000)
     seconds, table = timed(lambda: segment_polygons(labels, transform, "EPSG:32630"))
