@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from agristat_platform import features
 from agristat_platform.catalogue import Catalogue, ImagerySource, Region
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from assets.errors import BlockingCheckFailedError, FamilyDoesNotApplyError
@@ -60,6 +61,22 @@ def imagery_of(region: Region) -> ImagerySource:
             remedy="Materialise survey_samples, field_data and official_estimates, or give the region an imagery section",
         )
     return region.imagery
+
+
+def require_known_indices(region: Region) -> None:
+    """A mistyped index is told here, not when composites of many hours are done.
+
+    Raises
+    ------
+    UnknownIndexError
+        The region file names an index that there is not.
+    """
+    for field, names in (("features", region.features.indices), ("time_series", region.time_series.indices)):
+        for name in names:
+            try:
+                features.spectral_index(name)
+            except features.UnknownIndexError as error:
+                raise type(error)(error.what, where=f"{region.code}, {field}.indices", remedy=error.remedy) from error
 
 
 def materialised(

@@ -9,12 +9,12 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agristat_platform import features, imagery
+from agristat_platform import imagery
 from agristat_platform.catalogue import Catalogue, ImagerySource, Region
 from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.families import asset_family, check
-from assets.materialisation import imagery_of, materialised
+from assets.materialisation import imagery_of, materialised, require_known_indices
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
 from resources.imagery_catalogue import ImageryCatalogue, searched_dates
@@ -55,7 +55,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         source, season = imagery_of(region), region.season(partition.season)
-        _require_known_indices(region)
+        require_known_indices(region)
         answers = imagery_catalogue.answers(region, partition.season)
         items = [item for answer in answers for item in answer.items]
         try:
@@ -176,22 +176,6 @@ def _overpass_line(row: dict[str, Any]) -> dict[str, Any]:
         **shares,
         "kept": f"{row['kept_scenes']} of {row['scenes']}",
     }
-
-
-def _require_known_indices(region: Region) -> None:
-    """A mistyped index is told here, not when composites of many hours are done.
-
-    Raises
-    ------
-    UnknownIndexError
-        The region file names an index that there is not.
-    """
-    for field, names in (("features", region.features.indices), ("time_series", region.time_series.indices)):
-        for name in names:
-            try:
-                features.spectral_index(name)
-            except features.UnknownIndexError as error:
-                raise type(error)(error.what, where=f"{region.code}, {field}.indices", remedy=error.remedy) from error
 
 
 def _empty_intervals(region: Region, season: str, kept: pa.Table) -> list[str]:
