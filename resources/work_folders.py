@@ -12,7 +12,7 @@ from pathlib import Path
 from resources.errors import named_storage_error
 from resources.step_io import STEPS
 
-WORK = "work"
+WORK = "unfinished"
 KEPT_S = 7 * 24 * 3600.0
 
 

@@ -13,7 +13,7 @@ READ_BEFORE_IT_FAILS = 5
 
 
 def work_folders(installation):
-    return list((installation.settings.scratch_dir / "work" / ASSET).glob("*"))
+    return list((installation.settings.scratch_dir / "unfinished" / ASSET).glob("*"))
 
 
 def materialised(installation):

@@ -60,7 +60,7 @@ def expected(prepared):
 
 
 def work_folders(installation):
-    return list((installation.settings.scratch_dir / "work" / "composites").glob("*"))
+    return list((installation.settings.scratch_dir / "unfinished" / "composites").glob("*"))
 
 
 def published(installation, instance):

@@ -46,7 +46,7 @@ def test_the_plan_step_names_folder_units_and_what_they_are(tmp_path):
     assert len(outputs) == 8
     assert log == ["23 overpasses, of which 1 are finished"]
     work.published("f" * 64, "run", storage)
-    assert not list((tmp_path / "work" / "time_series").iterdir())
+    assert not list((tmp_path / "unfinished" / "time_series").iterdir())
 
 
 def test_a_run_does_not_go_on_with_another_plan():
