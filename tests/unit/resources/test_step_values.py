@@ -66,7 +66,7 @@ def test_only_work_nobody_touched_is_swept(tmp_path):
     month_ago = time.time() - 30 * 24 * 3600
     for path in (old, touched):
         os.utime(path, (month_ago, month_ago))
-    assert folders.sweep() == ("work/composites/old",)
+    assert folders.sweep() == ("unfinished/composites/old",)
     assert (old.exists(), touched.exists(), new.exists()) == (False, True, True)
     folders.remove("composites", "touched")
     assert not touched.exists()
