@@ -108,7 +108,9 @@ def write_archive(folder: Path, side: int, dates: int) -> None:
                     else band_pixels(fields[band], growth, shifted, size, cell)
                 )
                 write_scene(path, values, cell)
-            item.add_asset(band, pystac.Asset(str(path.absolute()), media_type=pystac.MediaType.GEOTIFF, roles=["data"]))
+            item.add_asset(
+                band, pystac.Asset(str(path.absolute()), media_type=pystac.MediaType.GEOTIFF, roles=["data"])
+            )
         (folder / "items" / f"{item.id}.json").write_text(json.dumps(item.to_dict(include_self_link=False)))
         left = (time.monotonic() - began) / (number + 1) * (dates - number - 1)
         print(f"date {number + 1} of {dates}, {left / 60:.1f} min left", file=sys.stderr, flush=True)

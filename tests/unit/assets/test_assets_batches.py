@@ -35,7 +35,11 @@ def test_only_units_whose_counts_are_written_are_finished(tmp_path):
 
 
 def test_the_plan_step_names_folder_units_and_what_they_are(tmp_path):
-    work, storage, log = BatchedAsset("time_series", units="overpasses"), SimpleNamespace(scratch_dir=str(tmp_path)), Lines()
+    work, storage, log = (
+        BatchedAsset("time_series", units="overpasses"),
+        SimpleNamespace(scratch_dir=str(tmp_path)),
+        Lines(),
+    )
     (work.folder("f" * 64, storage) / "00000.json").touch()
     outputs = list(work.planned(SimpleNamespace(log=log), "f" * 64, 23, 2, storage))
     shown = {name: value.value for name, value in outputs[0].metadata.items()}
