@@ -229,7 +229,7 @@ class _NoDocumentType(ET.TreeBuilder):
 
 def _root(content: bytes, name: str, polarisation: str, where: str) -> ET.Element:
     try:
-        root = ET.fromstring(content, ET.XMLParser(target=_NoDocumentType()))  # noqa: S314 - no document type, so no entity
+        root = ET.fromstring(content, ET.XMLParser(target=_NoDocumentType()))  # no document type, so no entity
     except ET.ParseError as error:
         _refuse(f"it is not readable XML: {error}", where)
     if root.tag != name:
