@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 
 from agristat_platform import imagery
 from agristat_platform.catalogue import Catalogue, ImagerySource
-from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.batches import RETRIES, BatchedAsset, UnitLog, batch_outputs, peak_memory_mib
 from assets.families import FAMILIES, check, graph_family, published_outputs
-from assets.materialisation import file_record, imagery_of, materialised, op_input
+from assets.materialisation import imagery_of, materialised, op_input, scene_file_records
 from assets.partitions import partition_of
 from assets.presentation import picture, table_metadata
 from resources.storage import StorageResource, StoredVersion
@@ -151,7 +150,7 @@ def publish_composites(
             external=[
                 record
                 for file in imagery.files_of_kept_scenes(scenes.table("scenes"), plan.imagery)
-                for record in _scene_file_records(file)
+                for record in scene_file_records(file)
             ],
             metadata={
                 **table_metadata(made.layers),
@@ -244,18 +243,3 @@ def _parameters(source: ImagerySource, layers: pa.Table) -> dict[str, Any]:
             name: request.model_dump(mode="json", exclude_none=True) for name, request in source.collections.items()
         },
     }
-
-
-def _scene_file_records(file: imagery.SceneFile) -> list[ExternalRecord]:
-    """A file the composite was made from; hashed where it lies on this machine, a remote one is known by its address.
-
-    A window in the archive is followed by the file that it was copied from.
-    """
-    name, path = f"{file.scene_id}/{file.band}", Path(file.href)
-    if path.is_file():
-        records = [file_record("scene file", path, name)]
-    else:
-        records = [ExternalRecord(kind="scene file", id=name, href=file.href)]
-    if file.origin is not None:
-        records.append(ExternalRecord(kind="scene file origin", id=name, href=file.origin))
-    return records

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from agristat_platform import features
+from agristat_platform import features, imagery
 from agristat_platform.catalogue import Catalogue, ImagerySource, Region
 from agristat_platform.provenance import ExternalRecord, sha256_file
 from assets.errors import BlockingCheckFailedError, FamilyDoesNotApplyError
@@ -125,6 +125,21 @@ def _configuration(catalogue: Catalogue, region: Region) -> list[ExternalRecord]
 def file_record(kind: str, path: Path, name: str | None = None) -> ExternalRecord:
     """How a manifest names a file on this machine or the NAS, with its hash."""
     return ExternalRecord(kind=kind, id=name or path.name, href=path.absolute().as_uri(), sha256=sha256_file(path))
+
+
+def scene_file_records(file: imagery.SceneFile) -> list[ExternalRecord]:
+    """A scene's file that an asset was made from; hashed where it lies on this machine, a remote one is known by its address.
+
+    A window in the archive is followed by the file that it was copied from.
+    """
+    name, path = f"{file.scene_id}/{file.band}", Path(file.href)
+    if path.is_file():
+        records = [file_record("scene file", path, name)]
+    else:
+        records = [ExternalRecord(kind="scene file", id=name, href=file.href)]
+    if file.origin is not None:
+        records.append(ExternalRecord(kind="scene file origin", id=name, href=file.origin))
+    return records
 
 
 def _refuse_when_blocked(context: dg.AssetExecutionContext, results: Sequence[dg.AssetCheckResult]) -> None:

@@ -17,14 +17,13 @@ import rasterio
 from rasterio.windows import Window
 
 from agristat_platform import features as segment_features
-from agristat_platform import imagery, timeseries
+from agristat_platform import timeseries
 from agristat_platform.catalogue import Catalogue, TimeSeriesSettings
 from agristat_platform.features import ObservationPlan, ObservedOverpass, SegmentLabels, SeriesOverpass, SeriesSummary
-from agristat_platform.provenance import ExternalRecord
 from assets import checks
 from assets.batches import RETRIES, BatchedAsset, UnitLog, peak_memory_mib
 from assets.families import FAMILIES, check, graph_family, published_outputs
-from assets.materialisation import file_record, imagery_of, materialised, op_input
+from assets.materialisation import imagery_of, materialised, op_input, scene_file_records
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
 from resources.storage import Draft, StorageResource, StoredVersion
@@ -159,7 +158,11 @@ def publish_time_series(
                 "left_out": plan.series.left_out,
                 "sample_dates": [str(day) for day in season_grid.sample_dates],
             },
-            external=[_file_record(file) for file in segment_features.files_of_overpasses(plan.overpasses)],
+            external=[
+                record
+                for file in segment_features.files_of_overpasses(plan.overpasses)
+                for record in scene_file_records(file)
+            ],
             metadata={
                 **_shown(draft, summary),
                 "series": picture(png, "Observations and smoothed series of a few segments"),
@@ -302,11 +305,3 @@ def _checks(
             warn_only=True,
         ),
     ]
-
-
-def _file_record(file: imagery.SceneFile) -> ExternalRecord:
-    """A file the series were made from; hashed where it lies on this machine, a remote one is known by its address."""
-    name, path = f"{file.scene_id}/{file.band}", Path(file.href)
-    if path.is_file():
-        return file_record("scene file", path, name)
-    return ExternalRecord(kind="scene file", id=name, href=file.href)

@@ -25,12 +25,13 @@ from agristat_platform.imagery import (
     SceneFile,
     SceneReader,
     collection_table,
-    href_of,
     kept_items,
+    mask_bands,
     merged_pixels,
     observation_day,
     overpasses_of,
     reading_blocks,
+    scene_file,
     tile_skies,
 )
 
@@ -105,13 +106,12 @@ def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: dat
 
 def files_of_overpasses(overpasses: Sequence[SeriesOverpass]) -> list[SceneFile]:
     """The files that `read_overpasses` reads, so that a manifest can name every one of them; addresses unsigned."""
-    found = []
-    for overpass in overpasses:
-        table = overpass.source.collection
-        masks = () if table.mask_band is None else (table.band(table.mask_band),)
-        for item in overpass.tiles:
-            found += [SceneFile(item.id, band.name, href_of(item, band)) for band in (*overpass.source.bands, *masks)]
-    return found
+    return [
+        scene_file(item, band)
+        for overpass in overpasses
+        for item in overpass.tiles
+        for band in (*overpass.source.bands, *mask_bands(item))
+    ]
 
 
 def read_overpasses(

@@ -74,7 +74,7 @@ from agristat_platform.imagery.overpasses import (
 )
 from agristat_platform.imagery.quicklook import quicklook
 from agristat_platform.imagery.reading import SceneReader
-from agristat_platform.imagery.scene_files import ORIGIN, SceneFile, files_of_kept_scenes
+from agristat_platform.imagery.scene_files import ORIGIN, SceneFile, files_of_kept_scenes, mask_bands, scene_file
 from agristat_platform.imagery.scenes import (
     OVERPASSES_SCHEMA,
     SCENES_SCHEMA,
@@ -162,6 +162,7 @@ __all__ = [
     "ingest_windows",
     "item_state",
     "kept_items",
+    "mask_bands",
     "merged_pixels",
     "observation_day",
     "overpasses_of",
@@ -174,6 +175,7 @@ __all__ = [
     "read_layers",
     "reading_blocks",
     "requested_bands",
+    "scene_file",
     "scl_mask",
     "search_catalogue",
     "search_scenes",

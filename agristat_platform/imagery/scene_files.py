@@ -45,11 +45,12 @@ def files_of_kept_scenes(scenes: pa.Table, imagery: ImagerySource) -> list[Scene
         A scene lacks a requested band.
     """
     wanted = requested_bands(imagery.collections)
-    return [
-        SceneFile(item.id, band.name, href_of(item, band), asset_of(item, band).extra_fields.get(ORIGIN))
-        for item in kept_items(scenes)
-        for band in bands_read(item, wanted)
-    ]
+    return [scene_file(item, band) for item in kept_items(scenes) for band in bands_read(item, wanted)]
+
+
+def scene_file(item: pystac.Item, band: Band) -> SceneFile:
+    """The file of one band of a scene."""
+    return SceneFile(item.id, band.name, href_of(item, band), asset_of(item, band).extra_fields.get(ORIGIN))
 
 
 def bands_read(item: pystac.Item, wanted: Mapping[str, Sequence[str]]) -> list[Band]:
@@ -61,7 +62,13 @@ def bands_read(item: pystac.Item, wanted: Mapping[str, Sequence[str]]) -> list[B
         Band names by platform collection name, as `requested_bands` returns them.
     """
     table = collection_of(item)
-    masks = [] if table.mask_band is None else [table.mask_band]
+    return [*(table.band(name) for name in wanted[table.name]), *mask_bands(item)]
+
+
+def mask_bands(item: pystac.Item) -> list[Band]:
+    """Bands that a scene's sky is read from: none for radar, two where saturation has a file of its own."""
+    table = collection_of(item)
+    if table.mask_band is None:
+        return []
     saturation = saturation_band(item, table)
-    bands = [table.band(name) for name in (*wanted[table.name], *masks)]
-    return bands if saturation is None else [*bands, saturation]
+    return [table.band(table.mask_band), *([] if saturation is None else [saturation])]

@@ -22,6 +22,8 @@ from agristat_platform.imagery import (
     files_of_kept_scenes,
     ingest_kept_scenes,
     ingest_windows,
+    mask_bands,
+    scene_file,
 )
 
 S2 = COLLECTIONS["sentinel-2-l2a"]
@@ -216,6 +218,18 @@ def test_manifests_can_name_the_window_and_where_it_came_from(scene, grid, tmp_p
     red, mask = files_of_kept_scenes(table, request_bands(sentinel_2_l2a=["B04"]))
     assert (red.band, Path(red.href).name, red.origin) == ("B04", "B04.tif", str(scene[1] / "B04.tif"))
     assert (mask.band, mask.origin) == ("SCL", str(scene[1] / "SCL.tif"))
+
+
+def test_the_sky_of_landsat_is_read_from_two_files_where_it_has_them(make_item, write_raster, grid, tmp_path):
+    files = {
+        name: write_raster(tmp_path / f"{name}.tif", np.full(grid.shape, 1, np.uint16), grid.transform)
+        for name in ("red", "qa_pixel", "qa_radsat")
+    }
+    whole = make_item("L9", "landsat-c2-l2", files)
+    assert [band.name for band in mask_bands(whole)] == ["qa_pixel", "qa_radsat"]
+    del whole.assets["qa_radsat"]
+    (mask,) = mask_bands(whole)
+    assert scene_file(whole, mask) == ("L9", "qa_pixel", str(files["qa_pixel"]), None)
 
 
 def test_kept_scenes_of_a_table_are_replaced_and_no_other(scene, grid, tmp_path, request_bands):
