@@ -1,6 +1,12 @@
-"""Segmentation of an image after Shepherd et al. 2019: the steps in order, their options, and the result.
+"""Segmentation of an image after Shepherd et al. 2019: the steps in order, and the result.
 
-Belongs here: `segment_image` and `segment_clusters`. The kernels are in `spectral_clusters`, `clumps`, `single_pixels`, `elimination`.
+Belongs here: `segment_image`, `segment_strips` and `segment_clusters`; rasters as files are in `segment_files`. The kernels are
+in `spectral_clusters`, `clumps`, `single_pixels`, `elimination`; options in `shepherd_options`.
+
+Only four things need the image: the sample that k-means is fitted on, the nearest centre of each pixel, the nearest
+neighbour of single pixels, and the segments' sums. Each needs a pixel once, or it and its neighbours, so the image is
+read by strips. Clumps and the order of elimination reach over the whole image, but need its labels alone, which are
+held. The result is therefore the same whatever the strips.
 
 Source: Shepherd, Bunting and Dymond 2019, "Operational large-scale segmentation of imagery based on iterative
 elimination", Remote Sensing 11(6), 658, https://doi.org/10.3390/rs11060658.
@@ -14,26 +20,25 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from agristat_platform.segmentation.clumps import close_gaps, clump, clump_up_to, renumber, segment_sizes
-from agristat_platform.segmentation.elimination import eliminate_small_segments, segment_sums
-from agristat_platform.segmentation.errors import (
-    EmptyImageError,
-    ImageShapeError,
-    SegmentationOptionError,
-    TooManySegmentsError,
+from agristat_platform.segmentation.clumps import (
+    close_gaps,
+    clump,
+    clump_up_to,
+    renumber,
+    segment_sizes,
+    without_border,
 )
+from agristat_platform.segmentation.elimination import eliminate_small_segments, segment_sums
+from agristat_platform.segmentation.errors import EmptyImageError
+from agristat_platform.segmentation.image_strips import ImageStrips, Progress, ReadRows, image_strips
+from agristat_platform.segmentation.shepherd_options import ShepherdOptions, checked_centres, checked_clusters
 from agristat_platform.segmentation.single_pixels import eliminate_single_pixels
 from agristat_platform.segmentation.spectral_clusters import (
     assign_clusters,
     fit_clusters,
+    mark_valid_pixels,
     sample_pixels,
-    valid_pixels,
 )
-
-MAX_PIXELS = 2**32 - 2
-
-# Types the kernels take as they are; the rest is converted without loss to one of these.
-_NATIVE = tuple(np.dtype(name) for name in ("uint8", "int16", "uint16", "float32", "float64"))
 
 
 @dataclass(frozen=True)
@@ -126,31 +131,89 @@ def segment_image(
     SegmentationOptionError
         An option is outside its range.
     """
-    masked = np.ma.getmask(image)
-    image = _checked_image(image)
-    _check_options(n_clusters, min_pixels, max_distance, connectivity, sample_size, max_clump_pixels)
-    bands, rows, cols = image.shape
-    flat = np.ascontiguousarray(image).reshape(bands, rows * cols)
-    valid = valid_pixels(flat, nodata)
-    if masked is not np.ma.nomask:
-        valid &= ~masked.any(axis=0).reshape(rows * cols)
-    if not valid.any():
+    options = ShepherdOptions(
+        n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size
+    )
+    return segmented(image_strips(image), nodata, options, cluster_centres)
+
+
+def segment_strips(
+    read: ReadRows,
+    shape: tuple[int, int, int],
+    *,
+    rows_per_strip: int = 512,
+    n_clusters: int = 60,
+    min_pixels: int = 20,
+    max_distance: float | Literal["auto"] | None = "auto",
+    nodata: float | None = None,
+    connectivity: int = 4,
+    max_clump_pixels: int | None = None,
+    seed: int = 0,
+    sample_size: int = 20_000,
+    cluster_centres: npt.NDArray[np.floating[Any]] | None = None,
+    progress: Progress | None = None,
+) -> SegmentationResult:
+    """`segment_image` of an image that is never held as a whole; the labels are the same, byte for byte.
+
+    Held are two strips, the labels (4 bytes a pixel) and what elimination needs of each segment.
+
+    Parameters
+    ----------
+    read:
+        Gives the rows of a slice (start, stop) as (bands, rows, cols), of one type throughout; a masked array says
+        what is missing. It is asked from the top to the bottom, without overlap, up to five times (three with
+        `cluster_centres`), and must give the same each time.
+    shape:
+        (bands, rows, cols) of the whole image.
+    rows_per_strip:
+        Rows held at a time. Changes no label.
+    n_clusters, min_pixels, max_distance, nodata, connectivity, max_clump_pixels, seed, sample_size, cluster_centres:
+        As in `segment_image`.
+    progress:
+        Called with the step and the share of all work that is done, 0 to 1.
+
+    Raises
+    ------
+    ImageShapeError
+        As in `segment_image`, and where a strip differs from `shape` or in type from those before.
+    EmptyImageError, TooManySegmentsError, SegmentationOptionError
+        As in `segment_image`; too many pixels are refused before any is read.
+    """
+    options = ShepherdOptions(
+        n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size
+    )
+    return segmented(ImageStrips(read, shape, rows_per_strip, progress), nodata, options, cluster_centres)
+
+
+def segmented(
+    image: ImageStrips,
+    nodata: float | None,
+    options: ShepherdOptions,
+    cluster_centres: npt.NDArray[np.floating[Any]] | None,
+) -> SegmentationResult:
+    """All steps, on whatever gives the strips; raises as `segment_strips`."""
+    given = None if cluster_centres is None else checked_centres(cluster_centres, image.bands)
+    n_clusters = options.n_clusters if given is None else len(given)
+    clusters = np.zeros(image.rows * image.cols, dtype=np.uint8 if n_clusters <= 255 else np.uint16)
+    available = mark_valid_pixels(image, nodata, clusters)
+    if available == 0:
         raise EmptyImageError(
-            f"all {rows * cols} pixels of the image are nodata",
+            f"all {image.rows * image.cols} pixels of the image are nodata",
             remedy="Check the composite's valid share and the nodata value",
         )
-    if cluster_centres is None:
-        rng = np.random.default_rng(seed)
-        centres = fit_clusters(sample_pixels(flat, valid, sample_size, rng), n_clusters, rng)
+    if given is None:
+        rng = np.random.default_rng(options.seed)
+        sample = sample_pixels(image, clusters, available, options.sample_size, rng)
+        centres = fit_clusters(sample, options.n_clusters, rng)
+        image.reached("k-means")
     else:
-        centres = _checked_centres(cluster_centres, bands)
-    clusters = assign_clusters(flat, valid, centres).reshape(rows, cols)
-    del valid
-    if max_distance == "auto":
-        max_distance = automatic_max_distance(centres)
-    labels, n_clumps = _clumps(clusters, connectivity, max_clump_pixels)
+        centres = given
+    assign_clusters(image, clusters, centres)
+    max_distance = automatic_max_distance(centres) if options.max_distance == "auto" else options.max_distance
+    labels, n_clumps = _clumps(clusters.reshape(image.rows, image.cols), options)
     del clusters  # elimination needs the most memory and none of this
-    return _eliminated(image, labels, n_clumps, min_pixels, max_distance, connectivity, centres)
+    image.reached("clumps")
+    return _eliminated(image, labels, n_clumps, options, max_distance, centres)
 
 
 def segment_clusters(
@@ -168,7 +231,7 @@ def segment_clusters(
     Parameters
     ----------
     clusters:
-        (rows, cols) unsigned integers, 0 = nodata.
+        (rows, cols) whole numbers, 0 = nodata.
     image:
         (bands, rows, cols); its values must be finite wherever `clusters` is not 0.
     min_pixels, max_distance, connectivity, max_clump_pixels:
@@ -179,63 +242,17 @@ def segment_clusters(
     Raises
     ------
     ImageShapeError
-        Cluster image and image lie on different grids.
+        Cluster image and image lie on different grids, or the clusters are not whole numbers from 0.
     TooManySegmentsError, SegmentationOptionError
         As in `segment_image`.
     """
-    image = _checked_image(image)
-    _check_options(2, min_pixels, max_distance, connectivity, 1, max_clump_pixels)
-    bands, rows, cols = image.shape
-    if clusters.shape != (rows, cols):
-        raise ImageShapeError(
-            f"cluster image {clusters.shape} and image {(rows, cols)} have different grids",
-            remedy="Make both on the region's grid",
-        )
-    labels, n_clumps = _clumps(clusters, connectivity, max_clump_pixels)
-    centres = np.empty((0, bands)) if cluster_centres is None else cluster_centres
-    return _eliminated(image, labels, n_clumps, min_pixels, max_distance, connectivity, centres)
-
-
-def _clumps(
-    clusters: npt.NDArray[Any], connectivity: int, max_pixels: int | None
-) -> tuple[npt.NDArray[np.uint32], int]:
-    clusters = np.ascontiguousarray(clusters)
-    if max_pixels is None:
-        return clump(clusters, connectivity == 8)
-    return clump_up_to(clusters, connectivity == 8, max_pixels)
-
-
-def _eliminated(
-    image: npt.NDArray[Any],
-    labels: npt.NDArray[np.uint32],
-    n_clumps: int,
-    min_pixels: int,
-    max_distance: float | None,
-    connectivity: int,
-    centres: npt.NDArray[np.float64],
-) -> SegmentationResult:
-    """What elimination makes of clumps; `labels` (flat, with a border of nodata) is used up."""
-    bands, rows, cols = image.shape
-    flat = np.ascontiguousarray(image).reshape(bands, rows * cols)
-    eight = connectivity == 8
-    sizes = segment_sizes(labels, n_clumps)
-    singles = eliminate_single_pixels(flat, labels, sizes, cols, eight)
-    # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
-    sizes = close_gaps(labels, sizes)
-    sums = segment_sums(flat, labels, cols, len(sizes) - 1)
-    limit = np.inf if max_distance is None else float(max_distance) ** 2
-    small = eliminate_small_segments(labels, sums, sizes, min_pixels, limit, cols + 2, eight)
-    del sums
-    labels = labels.reshape(rows + 2, cols + 2)[1:-1, 1:-1].reshape(rows * cols)
-    pixels = renumber(labels, sizes)
-    return SegmentationResult(
-        labels=labels.reshape(rows, cols),
-        cluster_centres=centres,
-        max_distance=float("inf") if max_distance is None else float(max_distance),
-        pixels=pixels,
-        single_pixels_eliminated=int(singles),
-        small_segments_eliminated=int(small),
+    strips = image_strips(image)
+    options = ShepherdOptions(
+        min_pixels=min_pixels, max_distance=max_distance, connectivity=connectivity, max_clump_pixels=max_clump_pixels
     )
+    labels, n_clumps = _clumps(checked_clusters(clusters, strips.rows, strips.cols), options)
+    centres = np.empty((0, strips.bands)) if cluster_centres is None else cluster_centres
+    return _eliminated(strips, labels, n_clumps, options, max_distance, centres)
 
 
 def automatic_max_distance(centres: npt.NDArray[np.float64]) -> float:
@@ -246,62 +263,38 @@ def automatic_max_distance(centres: npt.NDArray[np.float64]) -> float:
     return float(np.median(np.linalg.norm(centres[first] - centres[second], axis=1)))
 
 
-def _checked_image(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    image = np.asarray(image)
-    if image.ndim != 3 or 0 in image.shape:
-        raise ImageShapeError(
-            f"an image of shape {image.shape} cannot be segmented",
-            remedy="Give (bands, rows, cols); a single band as image[np.newaxis]",
-        )
-    if not (np.issubdtype(image.dtype, np.integer) or np.issubdtype(image.dtype, np.floating)):
-        raise ImageShapeError(
-            f"an image of type {image.dtype} cannot be segmented", remedy="Give integers or floating-point numbers"
-        )
-    if (image.shape[1] + 2) * (image.shape[2] + 2) > MAX_PIXELS:
-        raise TooManySegmentsError(
-            f"{image.shape[1]} × {image.shape[2]} pixels are more than 32-bit segment numbers can hold ({MAX_PIXELS})",
-            remedy="Segment the raster in tiles",
-        )
-    if image.dtype in _NATIVE:
-        return image
-    narrow = image.dtype in (np.dtype("int8"), np.dtype("float16"))
-    return image.astype({"i": np.int16, "f": np.float32}[image.dtype.kind] if narrow else np.float64)
+def _clumps(clusters: npt.NDArray[Any], options: ShepherdOptions) -> tuple[npt.NDArray[np.uint32], int]:
+    if options.max_clump_pixels is None:
+        return clump(clusters, options.eight)
+    return clump_up_to(clusters, options.eight, options.max_clump_pixels)
 
 
-def _checked_centres(centres: npt.NDArray[Any], bands: int) -> npt.NDArray[np.float64]:
-    centres = np.ascontiguousarray(centres, dtype=np.float64)
-    if centres.ndim != 2 or centres.shape[1] != bands or not 1 <= len(centres) <= 65535:
-        raise ImageShapeError(
-            f"cluster centres of shape {centres.shape} do not fit an image of {bands} bands",
-            remedy="Give (clusters, bands) with 1 to 65535 clusters",
-        )
-    if not np.isfinite(centres).all():
-        raise SegmentationOptionError("cluster centres are not all finite", remedy="Fit them on valid pixels only")
-    return centres
-
-
-def _check_options(
-    n_clusters: int,
-    min_pixels: int,
-    max_distance: float | str | None,
-    connectivity: int,
-    sample_size: int,
-    max_clump_pixels: int | None,
-) -> None:
-    if not 2 <= n_clusters <= 65535:
-        raise SegmentationOptionError(f"n_clusters is {n_clusters}", remedy="Give a number from 2 to 65535")
-    if min_pixels < 1:
-        raise SegmentationOptionError(f"min_pixels is {min_pixels}", remedy="Give at least 1, which eliminates nothing")
-    if connectivity not in (4, 8):
-        raise SegmentationOptionError(f"connectivity is {connectivity}", remedy="Give 4 or 8")
-    if sample_size < 1:
-        raise SegmentationOptionError(f"sample_size is {sample_size}", remedy="Give at least 1 pixel")
-    if max_clump_pixels is not None and not 1 <= max_clump_pixels <= MAX_PIXELS:
-        raise SegmentationOptionError(
-            f"max_clump_pixels is {max_clump_pixels}", remedy=f"Give None or a number from 1 to {MAX_PIXELS}"
-        )
-    if isinstance(max_distance, str):
-        if max_distance != "auto":
-            raise SegmentationOptionError(f"max_distance is {max_distance!r}", remedy='Give "auto", None or a number')
-    elif max_distance is not None and not max_distance >= 0:
-        raise SegmentationOptionError(f"max_distance is {max_distance}", remedy='Give "auto", None or a number ≥ 0')
+def _eliminated(
+    image: ImageStrips,
+    labels: npt.NDArray[np.uint32],
+    n_clumps: int,
+    options: ShepherdOptions,
+    max_distance: float | None,
+    centres: npt.NDArray[np.float64],
+) -> SegmentationResult:
+    """What elimination makes of clumps; `labels` (flat, with a border of nodata) is used up."""
+    sizes = segment_sizes(labels, n_clumps)
+    singles = eliminate_single_pixels(image, labels, sizes, options.eight)
+    # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
+    sizes = close_gaps(labels, sizes)
+    sums = segment_sums(image, labels, len(sizes) - 1)
+    limit = np.inf if max_distance is None else float(max_distance) ** 2
+    small = eliminate_small_segments(
+        labels, sums, sizes, options.min_pixels, limit, image.cols + 2, options.eight
+    )
+    del sums
+    image.reached("small segments")
+    pixels = renumber(labels, sizes)
+    return SegmentationResult(
+        labels=without_border(labels, image.rows, image.cols),
+        cluster_centres=centres,
+        max_distance=float("inf") if max_distance is None else float(max_distance),
+        pixels=pixels,
+        single_pixels_eliminated=singles,
+        small_segments_eliminated=int(small),
+    )

@@ -1,12 +1,10 @@
-"""Spectral clusters, the seeds of the segments: k-means on a subsample, then the nearest centre for every pixel.
+"""Spectral clusters, the seeds of the segments: the subsample they are fitted on and the nearest centre for every pixel.
 
-Belongs here: the subsample, k-means++ and Lloyd's iteration, the cluster image. The kernel that finds nearest centres
-is in `nearest_centres`; everything spatial comes after, in `clumps` and `elimination`.
+Belongs here: valid pixels, the subsample, the cluster image. Fitting is in `kmeans`, the kernel that finds nearest
+centres in `nearest_centres`; everything spatial comes after, in `clumps` and `elimination`.
 
 All kernels run on one thread, in a fixed order, so that a seed gives the same clusters on any machine load; the
 interpreter lock is released, so callers may run several images at once.
-
-Sources: Lloyd 1982, "Least squares quantization in PCM"; Arthur and Vassilvitskii 2007, "k-means++".
 """
 
 from __future__ import annotations
@@ -18,9 +16,6 @@ import numpy.typing as npt
 from numba import njit
 
 from agristat_platform.segmentation.nearest_centres import number_nearest
-
-# Pixels whose distances to a new centre are worked out side by side; their sums stay in the first-level cache.
-_BLOCK = 1024
 
 
 def valid_pixels(image: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
@@ -50,20 +45,6 @@ def sample_pixels(
     return np.ascontiguousarray(image[:, _positions(valid, ordinals)].T, dtype=np.float64)
 
 
-def fit_clusters(
-    sample: npt.NDArray[np.float64], n_clusters: int, rng: np.random.Generator, *, iterations: int = 100
-) -> npt.NDArray[np.float64]:
-    """Cluster centres of a sample by k-means++ and Lloyd: (clusters, bands).
-
-    Fewer rows than `n_clusters` come back where the sample has fewer distinct values. Lloyd stops when the centres'
-    squared movement falls below 1e-4 of the mean band variance, or after `iterations`.
-    """
-    by_band = np.ascontiguousarray(sample.T)
-    centres = _spread_centres(by_band, rng.random(n_clusters))
-    tolerance = 1e-4 * float(sample.var(axis=0).mean())
-    return _lloyd(sample, by_band, centres, iterations, tolerance)
-
-
 def assign_clusters(
     image: npt.NDArray[Any], valid: npt.NDArray[np.bool_], centres: npt.NDArray[np.float64]
 ) -> npt.NDArray[Any]:
@@ -89,81 +70,3 @@ def _positions(valid, ordinals):  # type: ignore[no-untyped-def]
                 k += 1
             seen += 1
     return positions
-
-
-@njit(cache=True, nogil=True)
-def _lower_to(nearest, by_band, centre, squared):  # type: ignore[no-untyped-def]
-    """Lower each pixel's squared distance to the nearest centre by one more centre; `squared` is room for a block."""
-    n_bands, n = by_band.shape
-    for start in range(0, n, _BLOCK):
-        count = min(_BLOCK, n - start)
-        squared[:] = 0.0
-        for b in range(n_bands):
-            values = by_band[b, start : start + count]
-            c = centre[b]
-            for i in range(count):
-                difference = values[i] - c
-                squared[i] += difference * difference
-        block = nearest[start : start + count]
-        for i in range(count):
-            block[i] = squared[i] if squared[i] < block[i] else block[i]
-
-
-@njit(cache=True, nogil=True)
-def _spread_centres(by_band, uniforms):  # type: ignore[no-untyped-def]
-    """k-means++: each next centre drawn with probability proportional to the squared distance to the nearest so far."""
-    n_bands, n = by_band.shape
-    k = len(uniforms)
-    centres = np.empty((k, n_bands))
-    nearest = np.full(n, np.inf)
-    squared = np.empty(_BLOCK)
-    chosen = min(int(uniforms[0] * n), n - 1)
-    for c in range(k):
-        if c > 0:
-            total = 0.0
-            for i in range(n):
-                total += nearest[i]
-            if total <= 0.0:
-                return centres[:c].copy()
-            target = uniforms[c] * total
-            running = 0.0
-            chosen = -1
-            for i in range(n):
-                if nearest[i] > 0.0:
-                    chosen = i
-                    running += nearest[i]
-                    if running > target:
-                        break
-        for b in range(n_bands):
-            centres[c, b] = by_band[b, chosen]
-        _lower_to(nearest, by_band, centres[c], squared)
-    return centres
-
-
-@njit(cache=True, nogil=True)
-def _lloyd(sample, by_band, centres, iterations, tolerance):  # type: ignore[no-untyped-def]
-    n, n_bands = sample.shape
-    k = len(centres)
-    members = np.empty(n, dtype=np.uint16)
-    sums = np.empty((k, n_bands))
-    counts = np.empty(k, dtype=np.int64)
-    for _ in range(iterations):
-        members[:] = 1
-        number_nearest(by_band, members, centres)
-        sums[:] = 0.0
-        counts[:] = 0
-        for i in range(n):
-            c = int(members[i]) - 1
-            counts[c] += 1
-            for b in range(n_bands):
-                sums[c, b] += sample[i, b]
-        moved = 0.0
-        for c in range(k):
-            if counts[c] > 0:  # an empty cluster keeps its centre
-                for b in range(n_bands):
-                    mean = sums[c, b] / counts[c]
-                    moved += (mean - centres[c, b]) ** 2
-                    centres[c, b] = mean
-        if moved <= tolerance:
-            break
-    return centres
