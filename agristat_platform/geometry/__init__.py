@@ -3,6 +3,7 @@
 from agristat_platform.geometry.errors import GeometryColumnError, GeometryCrsError, GeometryError
 from agristat_platform.geometry.geoparquet import (
     GEOPARQUET_VERSION,
+    geometry_column,
     geometry_crs,
     geometry_metadata,
     geoparquet_metadata,
@@ -15,6 +16,7 @@ __all__ = [
     "GeometryColumnError",
     "GeometryCrsError",
     "GeometryError",
+    "geometry_column",
     "geometry_crs",
     "geometry_metadata",
     "geoparquet_metadata",

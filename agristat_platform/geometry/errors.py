@@ -10,7 +10,7 @@ class GeometryError(AgristatError):
 
 
 class GeometryColumnError(GeometryError):
-    """The column is absent, not WKB, or holds bytes that are no geometry."""
+    """The column is absent, not in its encoding, or holds what is no geometry."""
 
 
 class GeometryCrsError(GeometryError):

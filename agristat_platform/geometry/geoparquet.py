@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyproj
 import shapely
 
+from agristat_platform.geometry.encodings import WKB, decoded
 from agristat_platform.geometry.errors import GeometryColumnError, GeometryCrsError
 
 GEOPARQUET_VERSION = "1.1.0"
@@ -46,7 +47,8 @@ def geometry_metadata(
     geometry_types:
         GeoParquet names ("Polygon", "MultiPolygon", "Point Z"); empty means "not known", as in the specification.
     bbox:
-        (xmin, ymin, xmax, ymax) of the whole column in its CRS; left out when None.
+        (xmin, ymin, xmax, ymax) of the whole column in its CRS, with heights (xmin, ymin, zmin, xmax, ymax, zmax); left
+        out when None.
     column:
         Name of the geometry column.
 
@@ -56,7 +58,7 @@ def geometry_metadata(
         PROJ does not know the CRS.
     """
     described: dict[str, Any] = {
-        "encoding": "WKB",
+        "encoding": WKB,
         "geometry_types": sorted(set(geometry_types)),
         "crs": _parse_crs(crs).to_json_dict(),
     }
@@ -76,54 +78,51 @@ def geoparquet_metadata(
 def with_geometry(table: pa.Table, crs: Any, column: str = "geometry") -> pa.Table:
     """The table with GeoParquet metadata for its WKB column, other schema metadata kept.
 
-    Geometry types and the bounding box are taken from the data. Empty and null geometries are allowed.
+    Geometry types and the bounding box are taken from the data. Empty and null geometries are allowed. Geometries with
+    heights become ISO WKB, which the specification asks for and shapely does not write unless told to.
 
     Raises
     ------
     GeometryColumnError
-        The column is absent, not binary, or holds bytes that are no WKB.
+        The column is absent, not binary, holds bytes that are no WKB, coordinates that are not finite, or measures (M),
+        for which GeoParquet has no place.
     GeometryCrsError
         PROJ does not know the CRS.
     """
-    geometries = read_geometry(table, column)
+    geometries = decoded(_column(table, column), column)
     present = geometries[~shapely.is_missing(geometries)]
-    bbox = None
-    if len(present) and not bool(np.all(shapely.is_empty(present))):
-        bbox = [float(value) for value in shapely.total_bounds(present)]
+    if shapely.has_m(present).any():
+        raise GeometryColumnError(
+            f"the geometry column {column!r} has measures (M), which GeoParquet knows nothing of",
+            remedy="Drop them with shapely.force_2d",
+        )
     metadata = dict(table.schema.metadata or {})
-    metadata.update(geoparquet_metadata(crs, _geometry_types(present), bbox, column=column))
+    metadata.update(geoparquet_metadata(crs, _geometry_types(present), _bounds(present, column), column=column))
+    if shapely.has_z(present).any():
+        place = table.column_names.index(column)
+        field = table.schema.field(column)
+        encoded = pa.array(shapely.to_wkb(geometries, flavor="iso"), field.type)
+        table = table.set_column(place, field, encoded)
     return table.replace_schema_metadata(metadata)
 
 
 def read_geometry(table: pa.Table, column: str = "geometry") -> npt.NDArray[np.object_]:
-    """The table's WKB column as an array of shapely geometries; None where null.
+    """The table's geometry column as an array of shapely geometries; None where null.
+
+    WKB, unless the table's GeoParquet metadata declare one of the native encodings for the column.
 
     Raises
     ------
     GeometryColumnError
-        The column is absent, not binary, or holds bytes that are no WKB.
+        The column is absent, of another type than its encoding, or holds what is no geometry.
     """
-    if column not in table.column_names:
-        raise GeometryColumnError(
-            f"the table has no geometry column {column!r}",
-            remedy=f"Its columns are {', '.join(table.column_names)}",
-        )
-    values = table.column(column)
-    storage = values.type.storage_type if isinstance(values.type, pa.BaseExtensionType) else values.type
-    if not (pa.types.is_binary(storage) or pa.types.is_large_binary(storage)):
-        raise GeometryColumnError(
-            f"the geometry column {column!r} is of type {values.type}, not WKB", remedy="Write geometries as WKB binary"
-        )
-    raw = np.empty(len(values), dtype=object)
-    raw[:] = values.to_pylist()
-    try:
-        return np.asarray(shapely.from_wkb(raw), dtype=object)
-    except shapely.errors.GEOSException as error:
-        raise GeometryColumnError(
-            f"the geometry column {column!r} holds bytes that are no WKB: {error}",
-            where=_first_bad_row(raw),
-            remedy="Write the table again from its source",
-        ) from error
+    described = _geo(table.schema).get("columns", {}).get(column, {})
+    return decoded(_column(table, column), column, described.get("encoding", WKB))
+
+
+def geometry_column(schema: pa.Schema) -> str:
+    """Name of the geometry column that GeoParquet metadata call the primary one; `geometry` where there are none."""
+    return str(_geo(schema).get("primary_column", "geometry"))
 
 
 def geometry_crs(table: pa.Table, column: str = "geometry") -> pyproj.CRS:
@@ -133,9 +132,10 @@ def geometry_crs(table: pa.Table, column: str = "geometry") -> pyproj.CRS:
     ------
     GeometryCrsError
         The table has no GeoParquet metadata for the column, or declares the CRS as unknown (null).
+    GeometryColumnError
+        The metadata are no JSON object.
     """
-    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    described = geo.get("columns", {}).get(column)
+    described = _geo(table.schema).get("columns", {}).get(column)
     if described is None:
         raise GeometryCrsError(
             f"the table carries no GeoParquet metadata for column {column!r}", remedy="Give the CRS with with_geometry"
@@ -164,8 +164,42 @@ def _geometry_types(present: npt.NDArray[np.object_]) -> list[str]:
     return sorted(names)
 
 
-def _first_bad_row(raw: npt.NDArray[np.object_]) -> str | None:
-    for row, value in enumerate(raw):
-        if value is not None and shapely.from_wkb(value, on_invalid="ignore") is None:
-            return f"row {row}"
-    return None
+def _column(table: pa.Table, column: str) -> pa.ChunkedArray:
+    if column not in table.column_names:
+        raise GeometryColumnError(
+            f"the table has no geometry column {column!r}",
+            remedy=f"Its columns are {', '.join(table.column_names)}",
+        )
+    return table.column(column)
+
+
+def _geo(schema: pa.Schema) -> dict[str, Any]:
+    try:
+        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    except ValueError as error:
+        raise GeometryColumnError(
+            f"the table's GeoParquet metadata are no JSON: {error}", remedy="Write the file again from its source"
+        ) from error
+    if not isinstance(geo, dict):
+        raise GeometryColumnError(
+            "the table's GeoParquet metadata are no JSON object", remedy="Write the file again from its source"
+        )
+    return geo
+
+
+def _bounds(present: npt.NDArray[np.object_], column: str) -> list[float] | None:
+    """Of geometries that are not null: 4 numbers, or 6 where any has heights; None where there is no coordinate."""
+    present = present[~shapely.is_empty(present)]
+    if not len(present):
+        return None
+    xmin, ymin, xmax, ymax = shapely.total_bounds(present)
+    bounds = [xmin, ymin, xmax, ymax]
+    if shapely.has_z(present).any():
+        heights = shapely.get_coordinates(present, include_z=True)[:, 2]
+        bounds = [xmin, ymin, np.nanmin(heights), xmax, ymax, np.nanmax(heights)]
+    if not np.isfinite(bounds).all():
+        raise GeometryColumnError(
+            f"the geometry column {column!r} has coordinates that are not finite",
+            remedy="Were they brought to a CRS that does not reach there?",
+        )
+    return [float(value) for value in bounds]
