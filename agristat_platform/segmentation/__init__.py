@@ -44,6 +44,7 @@ from agristat_platform.segmentation.shepherd import (
     automatic_max_distance,
     segment_clusters,
     segment_image,
+    segment_strips,
 )
 
 __all__ = [
@@ -85,5 +86,6 @@ __all__ = [
     "segment_identities",
     "segment_image",
     "segment_polygons",
+    "segment_strips",
     "write_labels",
 ]

@@ -128,9 +128,17 @@ def clump_up_to(clusters, eight, max_pixels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def neighbour_steps(width, eight):  # type: ignore[no-untyped-def]
+    """Distances to the neighbours in a flat raster of this width, from the upper left to the lower right."""
+    if eight:
+        return np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
+    return np.array([-width, -1, 1, width])
+
+
+@njit(cache=True, nogil=True)
 def segment_sizes(labels, n_segments):  # type: ignore[no-untyped-def]
-    """Pixels of each segment: (n_segments + 1,) int64; entry 0 counts nodata."""
-    sizes = np.zeros(n_segments + 1, dtype=np.int64)
+    """Pixels of each segment: (n_segments + 1,) uint32; entry 0 counts nodata."""
+    sizes = np.zeros(n_segments + 1, dtype=np.uint32)
     for p in range(len(labels)):
         sizes[labels[p]] += 1
     return sizes
@@ -145,7 +153,7 @@ def close_gaps(labels, sizes):  # type: ignore[no-untyped-def]
         if sizes[s] > 0:
             n += 1
             numbers[s] = n
-    closed = np.zeros(n + 1, dtype=np.int64)
+    closed = np.zeros(n + 1, dtype=np.uint32)
     for s in range(1, len(sizes)):
         if sizes[s] > 0:
             closed[numbers[s]] = sizes[s]
@@ -156,7 +164,7 @@ def close_gaps(labels, sizes):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def renumber(labels, sizes):  # type: ignore[no-untyped-def]
-    """Renumber in place to 1..n in the raster order of first pixels; returns the pixels of each new segment (n,)."""
+    """Renumber in place to 1..n in the raster order of first pixels; returns the pixels of each new segment (n,) int64."""
     numbers = np.zeros(len(sizes), dtype=np.uint32)
     used = 0
     for s in range(1, len(sizes)):
@@ -173,3 +181,12 @@ def renumber(labels, sizes):  # type: ignore[no-untyped-def]
                 pixels[n - 1] = sizes[label]
             labels[p] = numbers[label]
     return pixels
+
+
+@njit(cache=True, nogil=True)
+def without_border(labels, rows, cols):  # type: ignore[no-untyped-def]
+    """Labels without their border as (rows, cols); rows move up in the same memory, a copy would be as large again."""
+    for row in range(rows):
+        for col in range(cols):
+            labels[row * cols + col] = labels[(row + 1) * (cols + 2) + col + 1]
+    return labels[: rows * cols].reshape((rows, cols))

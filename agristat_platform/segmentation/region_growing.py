@@ -39,7 +39,7 @@ from agristat_platform.segmentation.region_growing_pixels import (
     pixel_noise,
     refine_boundaries,
 )
-from agristat_platform.segmentation.shepherd import _checked_image
+from agristat_platform.segmentation.shepherd_options import checked_image
 from agristat_platform.segmentation.spectral_clusters import valid_pixels
 
 # A side of boundary costs half a nat, a region's mean half a logarithm of its pixels in each band; twice that here.
@@ -122,7 +122,7 @@ def segment_by_region_growing(
         An option is outside its range.
     """
     masked = np.ma.getmask(image)
-    image = _checked_image(image)
+    image = checked_image(image)
     factor = _checked_options(min_pixels, threshold, connectivity)
     bands, rows, cols = image.shape
     flat = np.ascontiguousarray(image).reshape(bands, rows * cols)

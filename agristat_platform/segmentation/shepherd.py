@@ -28,17 +28,18 @@ from agristat_platform.segmentation.clumps import (
     segment_sizes,
     without_border,
 )
-from agristat_platform.segmentation.elimination import eliminate_small_segments, segment_sums
+from agristat_platform.segmentation.elimination import eliminate_small_segments
 from agristat_platform.segmentation.errors import EmptyImageError
 from agristat_platform.segmentation.image_strips import ImageStrips, Progress, ReadRows, image_strips
+from agristat_platform.segmentation.kmeans import fit_clusters
 from agristat_platform.segmentation.shepherd_options import ShepherdOptions, checked_centres, checked_clusters
 from agristat_platform.segmentation.single_pixels import eliminate_single_pixels
 from agristat_platform.segmentation.spectral_clusters import (
     assign_clusters,
-    fit_clusters,
     mark_valid_pixels,
     sample_pixels,
 )
+from agristat_platform.segmentation.strip_sums import add_to_sums, empty_sums
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,7 @@ def segment_image(
     SegmentationOptionError
         An option is outside its range.
     """
-    options = ShepherdOptions(
-        n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size
-    )
+    options = ShepherdOptions(n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size)
     return segmented(image_strips(image), nodata, options, cluster_centres)
 
 
@@ -179,9 +178,7 @@ def segment_strips(
     EmptyImageError, TooManySegmentsError, SegmentationOptionError
         As in `segment_image`; too many pixels are refused before any is read.
     """
-    options = ShepherdOptions(
-        n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size
-    )
+    options = ShepherdOptions(n_clusters, min_pixels, max_distance, connectivity, max_clump_pixels, seed, sample_size)
     return segmented(ImageStrips(read, shape, rows_per_strip, progress), nodata, options, cluster_centres)
 
 
@@ -282,11 +279,11 @@ def _eliminated(
     singles = eliminate_single_pixels(image, labels, sizes, options.eight)
     # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
     sizes = close_gaps(labels, sizes)
-    sums = segment_sums(image, labels, len(sizes) - 1)
+    sums = empty_sums(sizes, image.bands)
+    for strip in image.strips("sums"):
+        add_to_sums(strip.pixels, labels, strip.top, image.cols, sums)
     limit = np.inf if max_distance is None else float(max_distance) ** 2
-    small = eliminate_small_segments(
-        labels, sums, sizes, options.min_pixels, limit, image.cols + 2, options.eight
-    )
+    small = eliminate_small_segments(labels, sums, sizes, options.min_pixels, limit, image.cols + 2, options.eight)
     del sums
     image.reached("small segments")
     pixels = renumber(labels, sizes)

@@ -3,15 +3,83 @@
 Belongs here: the first elimination step of Shepherd et al. 2019 (section 2.3). Segments of more pixels are the business
 of `elimination`.
 
-In a noisy image most clumps are single pixels, so the first round works out the distances of whole rows, in vectors,
-and chooses without branches; the few pixels of later rounds are looked at one by one. Both add up bands in the same
-order in double precision.
+Which neighbour is nearest does not change while single pixels are eliminated, only which neighbours lie in a larger
+segment does. So the image is gone through once, strip by strip, to put each single pixel's neighbours in order; the
+rounds of elimination need that order alone. In a noisy image most clumps are single pixels, so distances are worked out
+for whole rows, in vectors, bands added up in their order in double precision.
+
+An order is kept in 32 bits, four for each neighbour from the nearest (lowest bits) on: 1 for the first neighbour counted
+from the upper left, and so on; 0 ends it.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
+
+from agristat_platform.segmentation.clumps import neighbour_steps
+from agristat_platform.segmentation.image_strips import ImageStrips
+
+
+def eliminate_single_pixels(
+    image: ImageStrips, labels: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32], eight: bool
+) -> int:
+    """Give each one-pixel segment to its spectrally nearest neighbouring pixel in a larger segment, in place.
+
+    Parameters
+    ----------
+    image:
+        Finite wherever a label is not 0; read once.
+    labels:
+        ((rows + 2) × (cols + 2),) with a border of nodata, changed in place.
+    sizes:
+        (segments + 1,), changed in place; emptied segments and nodata get 0.
+    eight:
+        Neighbours also over corners.
+
+    Returns
+    -------
+    Number of pixels that changed segment. Single pixels without a larger neighbour stay.
+    """
+    sizes[0] = 0  # nodata is nobody's neighbour
+    pixels = _single_pixels(labels, sizes)
+    if len(pixels) == 0:
+        return 0
+    orders = _neighbour_orders(image, pixels, eight)
+    return int(_join_single_pixels(pixels, orders, labels, sizes, neighbour_steps(image.cols + 2, eight)))
+
+
+def _neighbour_orders(image: ImageStrips, pixels: npt.NDArray[np.uint32], eight: bool) -> npt.NDArray[np.uint32]:
+    """The order of each pixel's neighbours.
+
+    A strip's first row and the row before it have neighbours on both sides of the seam; they are looked at in a window
+    of two rows from either side.
+    """
+    width = image.cols + 2
+    orders = np.zeros(len(pixels), dtype=np.uint32)
+
+    def order_rows(window: npt.NDArray[Any], top: int, first: int, end: int) -> None:
+        """Rows first to end - 1, seen in a window that begins with row `top`."""
+        if first < end:
+            part = slice(*np.searchsorted(pixels, [(first + 1) * width, (end + 1) * width]))
+            _order_neighbours(window, top, image.cols, pixels[part], eight, orders[part])
+
+    above: npt.NDArray[Any] | None = None  # the last two rows before this strip
+    for strip in image.strips("single pixels"):
+        # The last row waits for the row below it.
+        end = strip.bottom if strip.bottom == image.rows else strip.bottom - 1
+        if above is None:
+            order_rows(strip.pixels, strip.top, strip.top, end)
+            above = strip.pixels[:, -2 * image.cols :].copy()
+            continue
+        seam = np.concatenate([above, strip.pixels[:, : 2 * image.cols]], axis=1)
+        order_rows(seam, strip.top - above.shape[1] // image.cols, strip.top - 1, min(strip.top + 1, end))
+        order_rows(strip.pixels, strip.top, strip.top + 1, end)
+        above = np.concatenate([above, strip.pixels[:, -2 * image.cols :]], axis=1)[:, -2 * image.cols :].copy()
+    return orders
 
 
 @njit(cache=True, nogil=True)
@@ -57,92 +125,68 @@ def _fill_row(image, row, rows, cols, eight, below):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _choose_by_rows(image, pixels, labels, sizes, cols, eight, targets):  # type: ignore[no-untyped-def]
-    """As `_choose_pixels` for pixels that lie close, as in the first round: distances of whole rows, in vectors."""
+def _order_neighbours(image, top, cols, pixels, eight, orders):  # type: ignore[no-untyped-def]
+    """Write the order of the neighbours of `pixels` (ascending), seen in an image that begins with row `top`.
+
+    Neighbours on the border and of nodata are ordered by whatever is there: their labels are 0, which nothing joins.
+    """
     width = cols + 2
-    rows = len(labels) // width - 2
-    above = np.empty((4, width))
-    below = np.empty((4, width))
+    rows = image.shape[1] // cols
+    above = np.full((4, width), np.inf)
+    below = np.full((4, width), np.inf)
+    distances = np.empty(8)
     done = -2
     for k in range(len(pixels)):
         p = int(pixels[k])
-        row, c = p // width - 1, p % width
+        row, c = p // width - 1 - top, p % width
         if row != done:
             if row != done + 1 and row > 0:
                 _fill_row(image, row - 1, rows, cols, eight, below)
             above, below = below, above
             _fill_row(image, row, rows, cols, eight, below)
             done = row
-        target = np.uint32(0)
-        best = np.inf
+        n = 0
         for dr in range(-1, 2):
             for dc in range(-1, 2):
                 if (dr == 0 and dc == 0) or (not eight and dr != 0 and dc != 0):
                     continue
-                label = labels[p + dr * width + dc]
                 if dr < 0:
                     distance = above[2 - dc, c + dc]
                 elif dr > 0:
                     distance = below[2 + dc, c]
                 else:
                     distance = below[0, c + min(dc, 0)]
-                nearer = (sizes[label] > 1) & (distance < best)
-                best = distance if nearer else best
-                target = label if nearer else target
-        targets[k] = target
+                distances[n] = distance if distance < np.inf else np.inf  # NaN is no distance either
+                n += 1
+        order = 0
+        for i in range(n):
+            place = 0  # neighbours that come before; of equally near ones the first met
+            for j in range(i):
+                place += distances[j] <= distances[i]
+            for j in range(i + 1, n):
+                place += distances[j] < distances[i]
+            order |= (i + 1 if distances[i] < np.inf else 0) << (4 * place)
+        orders[k] = order
 
 
 @njit(cache=True, nogil=True)
-def _choose_pixels(image, pixels, labels, sizes, cols, eight, targets):  # type: ignore[no-untyped-def]
-    width = cols + 2
-    for k in range(len(pixels)):
-        p = int(pixels[k])
-        targets[k] = 0
-        best = np.inf
-        here = (p // width - 1) * cols + p % width - 1
-        for dr in range(-1, 2):
-            for dc in range(-1, 2):
-                if not eight and dr != 0 and dc != 0:
-                    continue
-                label = labels[p + dr * width + dc]
-                if sizes[label] < 2:
-                    continue
-                there = here + dr * cols + dc
-                distance = 0.0
-                for b in range(len(image)):
-                    difference = np.float64(image[b, here]) - np.float64(image[b, there])
-                    distance += difference * difference
-                if distance < best:
-                    best = distance
-                    targets[k] = label
-
-
-@njit(cache=True, nogil=True)
-def eliminate_single_pixels(image, labels, sizes, cols, eight):  # type: ignore[no-untyped-def]
-    """Give each one-pixel segment to its spectrally nearest neighbouring pixel in a larger segment, in place.
-
-    Parameters
-    ----------
-    image : (bands, rows × cols), any numeric type
-    labels : ((rows + 2) × (cols + 2),) uint32 with a border of nodata, changed in place
-    sizes : (segments + 1,) int64, changed in place; emptied segments and nodata get 0
-    cols : number of columns, border left out
-    eight : neighbours also over corners
-
-    Returns
-    -------
-    Number of pixels that changed segment. Single pixels without a larger neighbour stay.
-    """
-    sizes[0] = 0  # nodata is nobody's neighbour
-    pixels = _single_pixels(labels, sizes)
+def _join_single_pixels(pixels, orders, labels, sizes, steps):  # type: ignore[no-untyped-def]
+    """Rounds of elimination: all choices of a round are made before the first pixel changes."""
     targets = np.empty(len(pixels), dtype=np.uint32)
     pending = len(pixels)
     eliminated = 0
     while pending > 0:
-        if eliminated == 0:
-            _choose_by_rows(image, pixels, labels, sizes, cols, eight, targets)
-        else:
-            _choose_pixels(image, pixels[:pending], labels, sizes, cols, eight, targets)
+        for k in range(pending):
+            p = int(pixels[k])
+            order = int(orders[k])
+            target = np.uint32(0)
+            while order != 0:
+                label = labels[p + steps[(order & 15) - 1]]
+                if sizes[label] > 1:
+                    target = label
+                    break
+                order >>= 4
+            targets[k] = target
         kept = 0
         for k in range(pending):
             if targets[k] != 0:
@@ -152,6 +196,7 @@ def eliminate_single_pixels(image, labels, sizes, cols, eight):  # type: ignore[
                 sizes[targets[k]] += 1
             else:
                 pixels[kept] = pixels[k]
+                orders[kept] = orders[k]
                 kept += 1
         eliminated += pending - kept
         if kept == pending:
