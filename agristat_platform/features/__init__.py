@@ -15,6 +15,7 @@ from agristat_platform.features.errors import (
     StatisticError,
     UnknownIndexError,
 )
+from agristat_platform.features.layer_image_files import LayerImageFile, write_layer_image
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import (
     SeriesOverpass,
@@ -89,6 +90,7 @@ __all__ = [
     "FeatureError",
     "LabelGridError",
     "LayerImage",
+    "LayerImageFile",
     "LayerStatistics",
     "LayerTableError",
     "MissingPackageError",
@@ -158,6 +160,7 @@ __all__ = [
     "unavailable_indices",
     "vh_vv_ratio",
     "with_series_features",
+    "write_layer_image",
     "write_pixel_series",
     "write_series",
 ]

@@ -1,13 +1,14 @@
 """An image to segment: chosen bands and indices of the clearest intervals, on one scale, gaps filled from other intervals.
 
-Belongs here: choosing and scaling. Segmenting is `segmentation`; the filled values serve the outlines of segments alone
-and never become features.
+Belongs here: choosing, filling and scaling, and the image in memory. The same image in a file, made strip by strip, is in
+`layer_image_files`. Segmenting is `segmentation`; the filled values serve the outlines of segments alone and never become
+features.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
 
 FULL_SCALE = 1000
 NODATA = -1
+SCALED_BETWEEN = (2, 98)
+"""Percentiles of a layer that become 0 and FULL_SCALE."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,49 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
     LayerTableError
         A wanted layer is neither among the composites nor computable from them.
     """
+    chosen = choose_layers(layers, wanted, max_intervals=max_intervals)
+    image = np.empty((0,), np.int16)
+    filled = np.zeros((), dtype=bool)
+    for k, (stack, gaps) in enumerate(filled_layers(chosen, read)):
+        if k == 0:
+            image = np.empty((len(chosen.names), *stack.shape[1:]), np.int16)
+        for i, values in enumerate(stack):
+            present = values[np.isfinite(values)]
+            limits = np.percentile(present, SCALED_BETWEEN) if present.size else (0.0, 0.0)
+            image[k * len(stack) + i] = scaled(values, *limits)
+        filled = filled | gaps
+    return LayerImage(image, chosen.names, float(filled.mean()))
+
+
+@dataclass(frozen=True)
+class ChosenLayers:
+    """What an image to segment is made of.
+
+    Attributes
+    ----------
+    sources: (wanted layer, where it comes from), in the order wanted.
+    intervals: numbers of the intervals, rising.
+    planned: the layers of the composites.
+    """
+
+    sources: tuple[tuple[str, IndexSource], ...]
+    intervals: tuple[int, ...]
+    planned: tuple[Layer, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Layer and interval of each of the image's layers, such as `ndvi_t03`."""
+        return tuple(f"{name.lower()}_{interval_label(i)}" for name, _ in self.sources for i in self.intervals)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the layers table that are read, each once, those of one file together and in its order."""
+        needed = {name for _, source in self.sources for name in _layer_names(source)}
+        of = [layer.row for layer in self.planned if layer.interval in self.intervals and layer.name in needed]
+        return sorted(of, key=lambda row: (row["file"], row["band_index"]))
+
+
+def choose_layers(layers: pa.Table, wanted: Sequence[str], *, max_intervals: int) -> ChosenLayers:
+    """The intervals and sources of `layer_image`; same arguments and errors."""
     planned = [layer for layer in read_layers_table(layers) if layer.is_composite]
     sources = {name: _source_of(name, planned) for name in wanted}
     shares = _valid_shares(planned, sources.values())
@@ -73,15 +119,30 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
         raise LayerTableError(
             f"no interval has all of {', '.join(wanted)}", remedy="Check segmentation.layers against the composites"
         )
-    stacks = []
-    filled = np.zeros((), dtype=bool)
-    for name in wanted:
-        stack = np.stack([_values(sources[name], planned, interval, read) for interval in chosen])
+    return ChosenLayers(tuple((name, sources[name]) for name in wanted), tuple(chosen), tuple(planned))
+
+
+def filled_layers(
+    chosen: ChosenLayers, read: ReadLayer
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
+    """Of each wanted layer the values of all intervals, (intervals, rows, cols) with gaps filled, and where these were.
+
+    Every pixel is computed for itself, so that strips of rows give the same values as the whole.
+    """
+    for _, source in chosen.sources:
+        stack = np.stack([_values(source, chosen.planned, interval, read) for interval in chosen.intervals])
         missing = np.isnan(stack)
-        filled = filled | (missing.any(axis=0) & ~missing.all(axis=0))
-        stacks.append(_scaled(_filled(stack, missing)))
-    names = tuple(f"{name.lower()}_{interval_label(interval)}" for name in wanted for interval in chosen)
-    return LayerImage(np.concatenate(stacks), names, float(filled.mean()))
+        gaps = np.asarray(missing.any(axis=0) & ~missing.all(axis=0))
+        yield _filled(stack, missing), gaps
+
+
+def scaled(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.int16]:
+    """Values between two bounds as whole numbers from 0 to FULL_SCALE, so that sums are exact; -1 where missing."""
+    out = np.full(values.shape, NODATA, dtype=np.int16)
+    present = np.isfinite(values)
+    unit = (values[present] - low) / max(float(high - low), 1e-9)
+    out[present] = np.rint(np.clip(unit, 0, 1) * FULL_SCALE).astype(np.int16)
+    return out
 
 
 def _source_of(name: str, planned: Sequence[Layer]) -> IndexSource:
@@ -128,20 +189,14 @@ def _values(source: IndexSource, planned: Sequence[Layer], interval: int, read: 
 
 
 def _filled(stack: npt.NDArray[np.float32], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    present = (~missing).sum(axis=0)
-    total = np.where(missing, 0, stack).sum(axis=0, dtype=np.float64)
-    mean = np.divide(total, present, out=np.full(total.shape, np.nan), where=present > 0)
-    return np.where(missing, mean[np.newaxis].astype(np.float32), stack)
-
-
-def _scaled(stack: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Each interval's values between their 2nd and 98th percentile to whole numbers, so that sums are exact."""
-    out = np.full(stack.shape, NODATA, dtype=np.int16)
-    for k, values in enumerate(stack):
-        present = np.isfinite(values)
-        if not present.any():
-            continue
-        low, high = np.percentile(values[present], (2, 98))
-        unit = (values[present] - low) / max(float(high - low), 1e-9)
-        out[k][present] = np.rint(np.clip(unit, 0, 1) * FULL_SCALE).astype(np.int16)
-    return out
+    """The stack with each gap's mean over the other intervals; the stack itself is used up."""
+    present = np.zeros(stack.shape[1:], dtype=np.int64)
+    total = np.zeros(stack.shape[1:], dtype=np.float64)
+    # one after the other: numpy's own sum adds in another order where the image is a single pixel
+    for values, gap in zip(stack, missing, strict=True):
+        present += ~gap
+        total += np.where(gap, 0, values)
+    mean = np.divide(total, present, out=np.full(total.shape, np.nan), where=present > 0).astype(np.float32)
+    for values, gap in zip(stack, missing, strict=True):
+        values[gap] = mean[gap]
+    return stack
