@@ -27,6 +27,11 @@ from agristat_platform.segmentation.parcel_register import (
     RegisterSegments,
     register_segments,
 )
+from agristat_platform.segmentation.parcel_table_agreement import (
+    PARCEL_SIZE_AGREEMENT_SCHEMA,
+    TableAgreement,
+    agreement_with_parcels,
+)
 from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
 from agristat_platform.segmentation.region_growing import RegionGrowingResult, segment_by_region_growing
 from agristat_platform.segmentation.register_files import RegisterParcels, read_register
@@ -54,6 +59,7 @@ __all__ = [
     "OVERLAPS_SCHEMA",
     "PARCELS_SCHEMA",
     "PARCEL_AGREEMENT_SCHEMA",
+    "PARCEL_SIZE_AGREEMENT_SCHEMA",
     "SAME_SHARE",
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
@@ -70,7 +76,9 @@ __all__ = [
     "SegmentationError",
     "SegmentationOptionError",
     "SegmentationResult",
+    "TableAgreement",
     "TooManySegmentsError",
+    "agreement_with_parcels",
     "automatic_max_distance",
     "carry_over",
     "crop_history",

@@ -1,6 +1,7 @@
 """How well segments agree with reference parcels: purity, completeness, over- and under-segmentation.
 
-Belongs here: measures between two label rasters on one grid. Accuracy of a crop map is in `classification`.
+Belongs here: measures between two label rasters on one grid. A table of parcels is compared in
+`parcel_table_agreement`; accuracy of a crop map is in `classification`.
 
 Over pixels that have both a parcel r and a segment s, with |r ∩ s| the pixels they share and |r|, |s| their own:
 
@@ -96,17 +97,44 @@ def parcel_agreement(labels: npt.NDArray[Any], parcels: npt.NDArray[Any]) -> Par
             remedy="Rasterise the parcels on the segments' grid",
         )
     both = (segments > 0) & (references > 0)
-    n_pixels = int(both.sum())
-    if n_pixels == 0:
+    if not both.any():
         raise EmptyImageError(
             "no pixel has both a segment and a parcel", remedy="Check that both rasters cover the same area"
         )
     pairs, shared = np.unique((references[both] << np.uint64(32)) | segments[both], return_counts=True)
-    reference, segment = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
+    return agreement_of_pairs(
+        pairs >> np.uint64(32),
+        pairs & np.uint64(0xFFFFFFFF),
+        shared,
+        pixels_without_segment=int(((references > 0) & (segments == 0)).sum()),
+        pixels_without_parcel=int(((segments > 0) & (references == 0)).sum()),
+    )
+
+
+def agreement_of_pairs(
+    reference: npt.NDArray[Any],
+    segment: npt.NDArray[Any],
+    shared: npt.NDArray[np.int64],
+    *,
+    pixels_without_segment: int,
+    pixels_without_parcel: int,
+) -> ParcelAgreement:
+    """The measures from the pixels that each parcel shares with each segment.
+
+    Parameters
+    ----------
+    reference, segment:
+        (n,) unsigned integers above 0, a parcel and a segment that share pixels; no pair twice, and at least one.
+    shared:
+        (n,) pixels of the pair.
+    pixels_without_segment, pixels_without_parcel:
+        As in the result.
+    """
     segment_ids, segment_of = np.unique(segment, return_inverse=True)
     parcel_ids, parcel_of = np.unique(reference, return_inverse=True)
     segment_pixels = np.bincount(segment_of, weights=shared).astype(np.int64)
     parcel_pixels = np.bincount(parcel_of, weights=shared).astype(np.int64)
+    n_pixels = int(shared.sum())
 
     largest_in_segment = np.zeros(len(segment_ids), dtype=np.int64)
     np.maximum.at(largest_in_segment, segment_of, shared)
@@ -128,8 +156,8 @@ def parcel_agreement(labels: npt.NDArray[Any], parcels: npt.NDArray[Any]) -> Par
         n_parcels=len(parcel_ids),
         n_segments=len(segment_ids),
         pixels=n_pixels,
-        pixels_without_segment=int(((references > 0) & (segments == 0)).sum()),
-        pixels_without_parcel=int(((segments > 0) & (references == 0)).sum()),
+        pixels_without_segment=pixels_without_segment,
+        pixels_without_parcel=pixels_without_parcel,
         parcels=pa.table(
             [
                 parcel_ids.astype(np.uint32),
