@@ -69,14 +69,19 @@ def require_known_indices(region: Region) -> None:
     Raises
     ------
     UnknownIndexError
-        The region file names an index that there is not.
+        The region file names an index, or a band to have a series of, that there is not.
     """
-    for field, names in (("features", region.features.indices), ("time_series", region.time_series.indices)):
+    named = (
+        ("features.indices", region.features.indices, features.spectral_index),
+        ("time_series.indices", region.time_series.indices, features.spectral_index),
+        ("time_series.channels", region.time_series.channels, features.series_channel),
+    )
+    for field, names, known in named:
         for name in names:
             try:
-                features.spectral_index(name)
+                known(name)
             except features.UnknownIndexError as error:
-                raise type(error)(error.what, where=f"{region.code}, {field}.indices", remedy=error.remedy) from error
+                raise type(error)(error.what, where=f"{region.code}, {field}", remedy=error.remedy) from error
 
 
 def materialised(

@@ -3,39 +3,45 @@
 Three kinds of step: the plan finds the overpasses and cuts them into batches; each batch reads its overpasses into a work
 folder; the last step puts the observations together, draws the curves, checks and publishes. Overpasses that are
 finished stay in the work folder until the version is published, so a run that was interrupted goes on where it stopped.
+The curves are written twice: as a table with a row a segment and index, and as the tensor that models of curves read.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import numpy as np
-import pyarrow.parquet as pq
 import rasterio
 from rasterio.windows import Window
 
 from agristat_platform import features as segment_features
 from agristat_platform import timeseries
 from agristat_platform.catalogue import Catalogue, TimeSeriesSettings
-from agristat_platform.features import ObservationPlan, ObservedOverpass, SegmentLabels, SeriesOverpass, SeriesSummary
-from assets import checks
+from agristat_platform.features import ObservationPlan, ObservedOverpass, SegmentLabels, SeriesSummary
 from assets.batches import RETRIES, BatchedAsset, UnitLog, peak_memory_mib
 from assets.families import FAMILIES, check, graph_family, published_outputs
 from assets.materialisation import imagery_of, materialised, op_input, scene_file_records
 from assets.partitions import partition_of
-from assets.presentation import markdown_table, picture, table_metadata
+from assets.presentation import markdown_table, picture
+from assets.series_results import (
+    FLAGGED_SHARE,
+    IMPLAUSIBLE_SHARE,
+    PortionLog,
+    by_collection,
+    by_index,
+    series_checks,
+    shown,
+)
 from resources.storage import Draft, StorageResource, StoredVersion
 
-FLAGGED_SHARE = 0.05
-IMPLAUSIBLE_SHARE = 0.001
 CHECKS = [
     check("time_series", "schema", "Columns and types as the contract says", blocking=True),
     check(
         "time_series",
         "one_series_per_segment_and_index",
-        "Every segment has one series of every index, flagged or not",
+        "Every segment has one series of every index, flagged or not, and one row of the tensor",
         blocking=True,
     ),
     check("time_series", "flagged_share", f"At most {FLAGGED_SHARE:.0%} of the series have too few clear dates"),
@@ -134,17 +140,11 @@ def publish_time_series(
                 segment_features.observe_overpass(plan, number, labels, folder)
                 for number in range(len(plan.overpasses))
             ]
+        context.log.info("putting %d overpasses of %d segments together", len(observed), len(labels.ids))
         segment_features.merge_observations(plan, observed, draft.path("observations.parquet"))
         rasters = _write_rasters(plan, observed, season_grid, settings, draft)
-        summary = segment_features.write_series(
-            draft.path("observations.parquet"),
-            labels.ids,
-            plan.series.indices,
-            season_grid,
-            settings,
-            draft.path("series.parquet"),
-            draft.path("phenology.parquet"),
-        )
+        channels = plan.channels(settings)
+        summary = _write_series(context, plan, labels, season_grid, settings, draft)
         png = segment_features.series_png(summary.examples, season_grid, simulated=region.simulated)
         draft.write_bytes("series.png", png)
         result = materialised(
@@ -155,6 +155,7 @@ def publish_time_series(
             parameters={
                 **settings.model_dump(mode="json"),
                 "indices": list(plan.series.indices),
+                "channels": list(channels),
                 "left_out": plan.series.left_out,
                 "sample_dates": [str(day) for day in season_grid.sample_dates],
             },
@@ -164,23 +165,55 @@ def publish_time_series(
                 for record in scene_file_records(file)
             ],
             metadata={
-                **_shown(draft, summary),
+                **shown(draft, summary),
+                "tensor": f"{summary.segments} segments × {settings.samples} samples × {len(channels)} channels "
+                f"({', '.join(channels)})",
                 "series": picture(png, "Observations and smoothed series of a few segments"),
-                "flagged": markdown_table(_by_index(summary)),
+                "flagged": markdown_table(by_index(summary)),
                 "left_out_indices": markdown_table(
                     [{"index": name, "reason": reason} for name, reason in plan.series.left_out.items()]
                 ),
-                "overpasses": markdown_table(_by_collection(plan.overpasses, season_grid)),
+                "overpasses": markdown_table(by_collection(plan.overpasses, season_grid)),
                 "overpasses_read": sum(batch["read"] for batch in read),
                 "overpasses_found_finished": sum(batch["overpasses"] - batch["read"] for batch in read),
                 "peak_memory_mib": max(peak_memory_mib(), *(batch["peak_memory_mib"] for batch in read)),
                 "rasters": [path.name for path in rasters],
             },
-            checks=_checks(draft, plan, settings, summary),
+            checks=series_checks(draft, plan, settings, summary),
         )
     yield result
     # Dagster takes the next event only after it has published the one before
     WORK.published(plan.key, context.run.run_id, storage)
+
+
+def _write_series(
+    context: dg.AssetExecutionContext,
+    plan: ObservationPlan,
+    labels: SegmentLabels,
+    season_grid: timeseries.SeasonGrid,
+    settings: TimeSeriesSettings,
+    draft: Draft,
+) -> SeriesSummary:
+    """Series, phenology and the tensor, portion by portion; how far it is stands in the run's log."""
+    channels = plan.channels(settings)
+    log = PortionLog(context.log, len(labels.ids), what="segments")
+    with ExitStack() as stack:
+        tensor = None
+        if channels:
+            tensor = stack.enter_context(
+                segment_features.TensorWriter(draft.path("tensor.parquet"), channels, season_grid.sample_dates.tolist())
+            )
+        return segment_features.write_series(
+            draft.path("observations.parquet"),
+            labels.ids,
+            plan.series.indices,
+            season_grid,
+            settings,
+            draft.path("series.parquet"),
+            draft.path("phenology.parquet"),
+            tensor=tensor,
+            progress=log.reached,
+        )
 
 
 def _season_grid(context: dg.AssetExecutionContext, catalogue: Catalogue) -> timeseries.SeasonGrid:
@@ -244,64 +277,3 @@ def _write_rasters(
         if one.pixels is not None
     ]
     return segment_features.write_pixel_series(pixels, plan.pixels, plan.grid, season_grid, settings, draft.directory)
-
-
-def _shown(draft: Draft, summary: SeriesSummary) -> dict[str, Any]:
-    """Schema, count and a preview of the series, of whose table no more than one portion is held."""
-    with pq.ParquetFile(draft.path("series.parquet")) as file:
-        first = file.read_row_group(0) if file.num_row_groups else file.schema_arrow.empty_table()
-        return {
-            **table_metadata(first),
-            "dagster/row_count": file.metadata.num_rows,
-            "segments": summary.segments,
-            "flagged_share": summary.flagged_share,
-        }
-
-
-def _by_index(summary: SeriesSummary) -> list[dict[str, Any]]:
-    return [
-        {
-            "index": name,
-            "series": summary.segments,
-            "too_few_clear_dates": summary.flagged[name],
-            "long_gap": summary.with_long_gap[name],
-            "outside_plausible_range": summary.implausible[name],
-        }
-        for name in summary.flagged
-    ]
-
-
-def _by_collection(overpasses: Sequence[SeriesOverpass], grid: timeseries.SeasonGrid) -> list[dict[str, Any]]:
-    rows = []
-    for name in sorted({overpass.source.collection.name for overpass in overpasses}):
-        own = [overpass for overpass in overpasses if overpass.source.collection.name == name]
-        inside = sum(grid.start <= overpass.day < grid.end for overpass in own)
-        rows.append({"collection": name, "within_season": inside, "in_padding": len(own) - inside})
-    return rows
-
-
-def _checks(
-    draft: Draft, plan: ObservationPlan, settings: TimeSeriesSettings, summary: SeriesSummary
-) -> list[dg.AssetCheckResult]:
-    rows = pq.read_metadata(draft.path("series.parquet")).num_rows
-    wanted = summary.segments * len(plan.series.indices)
-    return [
-        checks.schema("schema", draft.path("series.parquet"), segment_features.series_schema(settings.samples)),
-        checks.holds(
-            "one_series_per_segment_and_index",
-            rows == wanted,
-            description=f"{rows} series of {summary.segments} segments and {len(plan.series.indices)} indices",
-        ),
-        checks.holds(
-            "flagged_share",
-            summary.flagged_share <= FLAGGED_SHARE,
-            description=f"{summary.flagged_share:.1%} of the series have too few clear dates and no values",
-            warn_only=True,
-        ),
-        checks.holds(
-            "plausible_range",
-            summary.implausible_share <= IMPLAUSIBLE_SHARE,
-            description=f"{summary.implausible_share:.2%} of the series leave the plausible range of their index",
-            warn_only=True,
-        ),
-    ]

@@ -113,7 +113,10 @@ class TimeSeriesSettings(Section):
     Parameters
     ----------
     indices:
-        Spectral indices, in the order models take them.
+        Spectral indices.
+    channels:
+        Indices, and bands by their common name (`swir16`, `lwir11`), that the tensor holds, in the order models take them;
+        those that are not among `indices` get series as well. Empty: the indices.
     step_days, samples, padding_days:
         Days between nodes of the regular grid, even positions a series is read at, and days before and after the
         season whose scenes hold the ends of the curve.
@@ -130,6 +133,7 @@ class TimeSeriesSettings(Section):
     """
 
     indices: BandList = ("ndvi", "evi", "ndwi", "gcvi", "lai", "tc_brightness", "tc_greenness", "tc_wetness")
+    channels: Annotated[tuple[str, ...], Field(strict=False)] = ()
     step_days: Annotated[int, Field(ge=1, le=30)] = 5
     samples: Annotated[int, Field(ge=2, le=200)] = 23
     padding_days: Annotated[int, Field(ge=0, le=120)] = 30

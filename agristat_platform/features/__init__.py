@@ -52,10 +52,23 @@ from agristat_platform.features.segment_series import (
 )
 from agristat_platform.features.segment_statistics import SegmentPixels, segment_statistics
 from agristat_platform.features.segment_strips import MOMENT_STATISTICS, LayerStatistics, SegmentStrips
+from agristat_platform.features.series_channels import (
+    BAND_CHANNELS,
+    TENSOR_INDICES,
+    series_channel,
+    series_names,
+    tensor_channels,
+)
 from agristat_platform.features.series_features import OBSERVED_COLUMNS, with_series_features
 from agristat_platform.features.series_figure import series_png
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
-from agristat_platform.features.series_tensor import TENSOR_INDICES, SeriesTensor, series_tensor
+from agristat_platform.features.series_tensor import (
+    SeriesTensor,
+    TensorWriter,
+    read_tensor,
+    read_tensors,
+    tensor_schema,
+)
 from agristat_platform.features.spectral_indices import (
     INDICES,
     SpectralIndex,
@@ -75,6 +88,7 @@ from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2
 from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
 __all__ = [
+    "BAND_CHANNELS",
     "DEFAULT_INDICES",
     "DICTIONARY_SCHEMA",
     "GREENNESS",
@@ -113,6 +127,7 @@ __all__ = [
     "SeriesTensor",
     "SpectralIndex",
     "StatisticError",
+    "TensorWriter",
     "UnknownIndexError",
     "cire",
     "evi",
@@ -143,19 +158,24 @@ __all__ = [
     "psri",
     "radar_vegetation_index",
     "read_overpasses",
+    "read_tensor",
+    "read_tensors",
     "s2rep",
     "season_span",
     "segment_features",
     "segment_features_by_strips",
     "segment_statistics",
     "segment_texture",
+    "series_channel",
+    "series_names",
     "series_overpasses",
     "series_png",
     "series_schema",
-    "series_tensor",
     "spectral_index",
     "spectral_indices",
     "tasselled_cap",
+    "tensor_channels",
+    "tensor_schema",
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",

@@ -27,6 +27,7 @@ from agristat_platform.features.overpass_reading import (
 from agristat_platform.features.pixel_series import PixelWriter
 from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels, observations_schema
 from agristat_platform.features.segment_series import season_span
+from agristat_platform.features.series_channels import series_names, tensor_channels
 from agristat_platform.features.series_plan import SeriesPlan, plan_series
 from agristat_platform.imagery import item_state
 from agristat_platform.timeseries import SeasonGrid
@@ -69,6 +70,10 @@ class ObservationPlan:
         """Whether an overpass has any of the indices that are kept for every pixel."""
         return not set(self.pixels).isdisjoint(self.overpasses[number].source.indices)
 
+    def channels(self, settings: TimeSeriesSettings) -> tuple[str, ...]:
+        """Channels of the tensor that the requested bands allow, in order."""
+        return tuple(name for name in tensor_channels(settings) if name in self.series.indices)
+
 
 @dataclass(frozen=True)
 class ObservedOverpass:
@@ -110,11 +115,11 @@ def plan_observations(
     Raises
     ------
     UnknownIndexError
-        An index is unknown.
+        An index or channel is unknown.
     UnknownCollectionError, UnknownBandError
         From `imagery`.
     """
-    series = plan_series(imagery, settings.indices)
+    series = plan_series(imagery, series_names(settings))
     overpasses = tuple(series_overpasses(scenes, grid, series, *season_span(season)))
     pixels = tuple(name for name in settings.pixels if name in series.indices)
     content = {

@@ -1,12 +1,12 @@
 """What each segment looked like on each date: means of its clear pixels, the clear share, and the indices of those means.
 
-Belongs here: sums over segments and the table of observations. Reading scenes is in `overpass_reading`, curves through the
-observations are in `segment_series`.
+Belongs here: sums over segments and the table of observations. Reading scenes is in `overpass_reading`, the table is read again
+in `observation_portions`, curves through the observations are in `segment_series`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,8 @@ from numba import njit
 
 from agristat_platform.features.errors import SegmentMismatchError
 from agristat_platform.features.overpass_reading import Block, SeriesOverpass
+from agristat_platform.features.series_channels import channel_formula, series_channel
 from agristat_platform.features.series_plan import SeriesPlan, SeriesSource
-from agristat_platform.features.spectral_indices import spectral_index
 from agristat_platform.imagery import STORAGE
 
 LEAST_CLEAR_SHARE = 0.5
@@ -49,12 +49,7 @@ def observations_schema(indices: Sequence[str]) -> pa.Schema:
             ),
             *(
                 pa.field(
-                    name,
-                    pa.float32(),
-                    metadata={
-                        "unit": spectral_index(name).unit,
-                        "formula": f"{spectral_index(name).formula} of mean reflectance",
-                    },
+                    name, pa.float32(), metadata={"unit": series_channel(name).unit, "formula": channel_formula(name)}
                 )
                 for name in indices
             ),
@@ -238,26 +233,8 @@ def indices_of(
             found[name] = values[name]
             continue
         by_common_name = {common: values[band] for common, band in bands.items()}
-        found[name] = spectral_index(name).compute(by_common_name, source.coefficients)
+        found[name] = series_channel(name).compute(by_common_name, source.coefficients)
     return found
-
-
-def read_observations(path: Path, segment_ids: npt.NDArray[np.uint32]) -> Iterator[tuple[slice, list[pa.Table]]]:
-    """Observations of `SEGMENTS_AT_ONCE` segments at a time: their places in `segment_ids`, and a table per overpass.
-
-    Memory is that of one portion: row groups of other segments are not read.
-    """
-    with pq.ParquetFile(path) as file:
-        column = file.schema_arrow.get_field_index("segment_id")
-        spans = []
-        for group in range(file.num_row_groups):
-            statistics = file.metadata.row_group(group).column(column).statistics
-            spans.append((statistics.min, statistics.max))
-        for first in range(0, len(segment_ids), SEGMENTS_AT_ONCE):
-            part = slice(first, min(first + SEGMENTS_AT_ONCE, len(segment_ids)))
-            low, high = segment_ids[part][0], segment_ids[part][-1]
-            groups = [number for number, (least, most) in enumerate(spans) if low <= least and most <= high]
-            yield part, [file.read_row_group(group, use_threads=False) for group in groups]
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ mathematics are in `timeseries`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agristat_platform.catalogue import TimeSeriesSettings
-from agristat_platform.features.segment_observations import read_observations
+from agristat_platform.features.observation_portions import read_observations
+from agristat_platform.features.series_channels import BAND_CHANNELS
+from agristat_platform.features.series_tensor import TensorWriter
 from agristat_platform.timeseries import (
     MAX_GAP_DAYS,
     PHENOLOGY_SCHEMA,
@@ -41,10 +43,14 @@ ENVELOPE = 0.9
 PLAUSIBLE = {"evi": (-1.0, 1.5), "gcvi": (-1.0, 30.0), "lai": (-1.0, 10.0), "cire": (-1.0, 20.0), "mtci": (-5.0, 15.0),
              "ireci": (-1.0, 5.0), "s2rep": (690.0, 760.0), "psri": (-1.5, 1.5), "tc_brightness": (0.0, 2.5)}  # fmt: skip
 """Range of an index on land; −1 to 1 where nothing else is said."""
+REFLECTANCE_RANGE, KELVIN_RANGE = (0.0, 1.0), (220.0, 350.0)
+"""Of bands that have a series of their own; no land surface has been seen above 350 K (Mildrexler et al. 2011: 344 K)."""
 
 
 def plausible_range(index: str) -> tuple[float, float]:
-    """Least and greatest value that a smoothed index can have on land."""
+    """Least and greatest value that a smoothed index or band can have on land."""
+    if index in BAND_CHANNELS:
+        return KELVIN_RANGE if BAND_CHANNELS[index].unit == "kelvin" else REFLECTANCE_RANGE
     return PLAUSIBLE.get(index, (-1.0, 1.0))
 
 
@@ -119,11 +125,14 @@ def write_series(
     settings: TimeSeriesSettings,
     series_target: Path,
     phenology_target: Path,
+    tensor: TensorWriter | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> SeriesSummary:
-    """Smooth the observations of every segment and index, and write both tables as Parquet.
+    """Smooth the observations of every segment and index, and write the tables as Parquet.
 
     An observation counts with its `weight`; the value of one with weight 0 does not matter. A series with fewer clear
-    dates than `settings.min_clear_dates` has no samples and no phenology, and says so.
+    dates than `settings.min_clear_dates` has no samples and no phenology, and says so. Memory is that of one portion of
+    segments, whatever their number.
 
     Parameters
     ----------
@@ -133,6 +142,10 @@ def write_series(
         (n,) ascending: every one gets a row per index, whether it was ever seen or not.
     series_target, phenology_target:
         Files to write: `series_schema(settings.samples)`, and `timeseries.PHENOLOGY_SCHEMA` for the indices of `GREENNESS`.
+    tensor:
+        Opened; gets the series of its channels, which are among `indices`.
+    progress:
+        Told after each portion how many segments are done.
     """
     schema = series_schema(settings.samples)
     none = dict.fromkeys(indices, 0)
@@ -141,15 +154,14 @@ def write_series(
         pq.ParquetWriter(series_target, schema, compression="zstd") as series_file,
         pq.ParquetWriter(phenology_target, PHENOLOGY_SCHEMA, compression="zstd") as phenology_file,
     ):
-        for part, tables in read_observations(observations, segment_ids):
-            ids = segment_ids[part]
-            days, rows = _columns(tables, ids)
-            weights = _matrix(tables, rows, "weight", len(ids), 0.0)
+        for portion in read_observations(observations, segment_ids):
+            ids = segment_ids[portion.part]
+            weights = portion.column("weight", 0.0)
             for index in indices:
-                values = _matrix(tables, rows, index, len(ids), np.nan)
+                values = portion.column(index, np.nan)
                 used = np.where(np.isnan(values), np.float32(0), weights)
                 smoothed = smooth_to_grid(
-                    days,
+                    portion.days,
                     values,
                     used,
                     grid,
@@ -159,31 +171,19 @@ def write_series(
                     max_gap_days=settings.max_gap_days,
                 )
                 series_file.write_table(_series_table(ids, index, smoothed, schema))
+                if tensor is not None and index in tensor.channels:
+                    tensor.take(index, smoothed)
                 if index in GREENNESS:
                     found = phenology(smoothed.values, grid.sample_days, min_amplitude=GREENNESS[index])
                     phenology_file.write_table(phenology_table(found, ids, index))
                 _count(summary, index, smoothed)
                 if not summary.examples:
-                    summary.examples = _examples(ids, index, days, values, used, smoothed)
+                    summary.examples = _examples(ids, index, portion.days, values, used, smoothed)
+            if tensor is not None:
+                tensor.write(ids)
+            if progress is not None:
+                progress(portion.part.stop)
     return summary
-
-
-def _columns(
-    tables: Sequence[pa.Table], ids: npt.NDArray[np.uint32]
-) -> tuple[npt.NDArray[np.datetime64], list[npt.NDArray[np.intp]]]:
-    """Day of each overpass, and the places in `ids` of its rows."""
-    days = np.array([table["date"][0].as_py() for table in tables], dtype="datetime64[D]")
-    return days, [np.searchsorted(ids, table["segment_id"].to_numpy()) for table in tables]
-
-
-def _matrix(
-    tables: Sequence[pa.Table], rows: Sequence[npt.NDArray[np.intp]], column: str, size: int, missing: float
-) -> npt.NDArray[np.float32]:
-    """(segments, overpasses) of a column, `missing` where a segment was not seen or has no value."""
-    matrix = np.full((size, len(tables)), missing, np.float32)
-    for number, (table, places) in enumerate(zip(tables, rows, strict=True)):
-        matrix[places, number] = table[column].to_numpy()
-    return matrix
 
 
 def _series_table(ids: npt.NDArray[np.uint32], index: str, smoothed: SeasonSeries, schema: pa.Schema) -> pa.Table:

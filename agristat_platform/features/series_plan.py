@@ -1,4 +1,4 @@
-"""Which bands of which collections give which index of a season's series: decided before a pixel is read.
+"""Which bands of which collections give which index or band of a season's series: decided before a pixel is read.
 
 Belongs here: the choice alone. Reading is in `segment_observations`, smoothing in `segment_series`.
 """
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agristat_platform.catalogue import ImagerySource
-from agristat_platform.features.spectral_indices import SpectralIndex, index_bands, spectral_index, unavailable_indices
+from agristat_platform.features.series_channels import channel_bands, series_channel
+from agristat_platform.features.spectral_indices import INDICES, unavailable_indices
 from agristat_platform.imagery import Band, Collection, collection_table, requested_bands
 
 REFERENCE, ADJUSTED = "sentinel-2-l2a", ("landsat-c2-l2",)
@@ -25,9 +26,10 @@ class SeriesSource:
     collection:
         Its band table.
     bands:
-        Bands that an index takes, or that are an index themselves.
+        Bands that an index takes, that are an index themselves, or that have a series of their own.
     indices:
-        By index the band of each common name that it takes; empty where the collection delivers the index.
+        By index the band of each common name that it takes; empty where the collection delivers the index. A band with a
+        series of its own stands here by its common name.
     coefficients:
         Collection whose coefficients serve indices that have them per sensor: Sentinel-2's for adjusted Landsat.
     """
@@ -58,7 +60,7 @@ class SeriesPlan:
 
 
 def plan_series(imagery: ImagerySource, indices: Sequence[str]) -> SeriesPlan:
-    """Choose the bands of each optical collection for each index.
+    """Choose the bands of each optical collection for each index or band that is to have a series.
 
     Every collection that has the bands of an index contributes its dates to that index's series. Indices with
     coefficients per sensor come from one sensor alone, the first that has them, unless Landsat is adjusted to Sentinel-2
@@ -69,16 +71,16 @@ def plan_series(imagery: ImagerySource, indices: Sequence[str]) -> SeriesPlan:
     imagery:
         The section of a region file.
     indices:
-        Indices wanted, as `spectral_index` knows them.
+        Indices and bands wanted, as `series_channel` knows them.
 
     Raises
     ------
     UnknownIndexError
-        An index is unknown.
+        An index or band is unknown.
     UnknownCollectionError, UnknownBandError
         From `imagery`.
     """
-    wanted = [spectral_index(name) for name in dict.fromkeys(indices)]
+    wanted = [series_channel(name) for name in dict.fromkeys(indices)]
     asked = {
         name: bands
         for name, bands in requested_bands(imagery.collections).items()
@@ -90,7 +92,7 @@ def plan_series(imagery: ImagerySource, indices: Sequence[str]) -> SeriesPlan:
         coefficients = REFERENCE if imagery.harmonise and name in ADJUSTED else name
         given: dict[str, dict[str, str]] = {}
         for index in wanted:
-            bands = _bands(index, table, band_names)
+            bands = channel_bands(index.name, table, band_names)
             mixed = index.sensors and any(
                 index.name in source.indices and source.coefficients != coefficients for source in sources
             )
@@ -101,17 +103,10 @@ def plan_series(imagery: ImagerySource, indices: Sequence[str]) -> SeriesPlan:
             used |= {index for index, bands in given.items() if not bands}
             read = tuple(table.band(band) for band in band_names if band in used)
             sources.append(SeriesSource(table, read, given, coefficients))
-    lacking = unavailable_indices(asked, [index.name for index in wanted])
+    lacking = unavailable_indices(asked, [index.name for index in wanted if index.name in INDICES])
     left_out = {
         index.name: f"lacks {', '.join(lacking.get(index.name, index.bands))}"
         for index in wanted
         if not any(index.name in source.indices for source in sources)
     }
     return SeriesPlan(tuple(sources), tuple(i.name for i in wanted if i.name not in left_out), left_out)
-
-
-def _bands(index: SpectralIndex, table: Collection, band_names: Sequence[str]) -> dict[str, str] | None:
-    """Bands of a collection that an index takes, {} where it is delivered ready-made, None where they do not allow it."""
-    if any(band == index.name and table.band(band).kind == "index" for band in band_names):
-        return {}
-    return index_bands(index.name, table.name, [band for band in band_names if table.band(band).kind == "optical"])

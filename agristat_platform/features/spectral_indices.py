@@ -19,7 +19,7 @@ from agristat_platform.features.reflectance import Index, Reflectance
 from agristat_platform.imagery import collection_table
 
 # Common names that can stand in for a band an index takes, best first.
-_STAND_INS = {"nir": ("nir", "nir08")}
+STAND_INS = {"nir": ("nir", "nir08")}
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _matched(index: SpectralIndex, collection: str, names: Iterable[str]) -> tup
         return {}, index.bands
     found = {}
     for wanted in index.bands:
-        for name in _STAND_INS.get(wanted, (wanted,)):
+        for name in STAND_INS.get(wanted, (wanted,)):
             if name in by_common_name:
                 found[wanted] = by_common_name[name]
                 break

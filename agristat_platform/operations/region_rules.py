@@ -13,7 +13,7 @@ def imagery_problems(region: Region) -> list[str]:
     """Names that no band table knows, a line each: field, value, allowed.
 
     Collections without a band table, bands that a collection does not have, segmentation layers that are neither a
-    requested band nor a spectral index, and features or series of an index that there is not.
+    requested band nor a spectral index, and features or series of an index or band that there is not.
     """
     problems = []
     for name, request in region.imagery.collections.items() if region.imagery else ():
@@ -55,9 +55,15 @@ def _index_problems(region: Region) -> list[str]:
         "features.indices": region.features.indices,
         "time_series.indices": region.time_series.indices,
     }
-    return [
+    problems = [
         f'{field}: got "{name}"; allowed: {", ".join(features.INDICES)}{did_you_mean(name, list(features.INDICES))}'
         for field, names in named.items()
         for name in names
         if name not in features.INDICES
     ]
+    for name in region.time_series.channels:
+        try:
+            features.series_channel(name)
+        except features.UnknownIndexError as error:
+            problems.append(f"time_series.channels: {error.what}; {error.remedy}")
+    return problems
