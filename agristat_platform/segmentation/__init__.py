@@ -32,7 +32,14 @@ from agristat_platform.segmentation.parcel_table_agreement import (
     TableAgreement,
     agreement_with_parcels,
 )
-from agristat_platform.segmentation.polygons import SEGMENTS_SCHEMA, SMALL_PARCEL_HA, label_raster, segment_polygons
+from agristat_platform.segmentation.polygons import (
+    SEGMENTS_SCHEMA,
+    SMALL_PARCEL_HA,
+    PolygonPortions,
+    label_raster,
+    segment_polygon_portions,
+    segment_polygons,
+)
 from agristat_platform.segmentation.region_growing import RegionGrowingResult, segment_by_region_growing
 from agristat_platform.segmentation.register_files import RegisterParcels, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
@@ -68,6 +75,7 @@ __all__ = [
     "LabelGridError",
     "ParcelAgreement",
     "ParcelRegisterError",
+    "PolygonPortions",
     "RegionGrowingResult",
     "RegisterParcels",
     "RegisterSegments",
@@ -93,6 +101,7 @@ __all__ = [
     "segment_clusters",
     "segment_identities",
     "segment_image",
+    "segment_polygon_portions",
     "segment_polygons",
     "segment_strips",
     "write_labels",

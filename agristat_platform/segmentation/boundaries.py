@@ -24,39 +24,37 @@ _RIGHT_COLUMN = np.array([0, 0, -1, -1])
 
 
 @njit(cache=True, nogil=True)
-def _is_region(regions, row, column, region):  # type: ignore[no-untyped-def]
-    rows, cols = regions.shape
-    return 0 <= row < rows and 0 <= column < cols and regions[row, column] == region
-
-
-@njit(cache=True, nogil=True)
-def trace_rings(regions):  # type: ignore[no-untyped-def]
-    """Rings around every region, as corners where the direction changes.
+def trace_rings(regions, walked, position, top, bottom):  # type: ignore[no-untyped-def]
+    """Rings around some of the regions, as corners where the direction changes.
 
     Parameters
     ----------
-    regions : (rows, cols) uint32, 0 = nodata; every value 1..n one 4-connected region
+    regions : (rows + 2, cols + 2) uint32 with a border of nodata, as `clumps.clump` gives them; 0 = nodata, every other
+        value one 4-connected region
+    walked : the same shape, bool; edges that were walked along, none of the wanted regions' at first. Marked here, so
+        that one array serves regions traced in several calls
+    position : (n + 1,) int32; a wanted region's number among the wanted, -1 of all others and of nodata
+    top, bottom : rows of the raster, without its border, between which all wanted regions lie; bottom excluded
 
     Returns
     -------
     corners : (total, 2) int32 (row, column) of pixel corners, first corner repeated as the last of each ring
     offsets : (rings + 1,) int64 into `corners`
-    owners : (rings,) uint32, the region of each ring; a region's first ring is its shell, the others are holes
+    owners : (rings,) int32, the position of each ring's region; a region's first ring is its shell, the others are holes
     """
-    rows, cols = regions.shape
-    walked = np.zeros((rows, cols), dtype=np.bool_)
+    cols = regions.shape[1] - 2
     corners = np.empty((1024, 2), dtype=np.int32)
     offsets = np.zeros(256, dtype=np.int64)
-    owners = np.empty(255, dtype=np.uint32)
+    owners = np.empty(255, dtype=np.int32)
     n = 0
     n_rings = 0
     # Backwards, starting on lower edges: the last pixel of a region always has its lower edge on the shell.
-    for start_row in range(rows - 1, -1, -1):
-        for start_column in range(cols - 1, -1, -1):
+    for start_row in range(bottom, top, -1):
+        for start_column in range(cols, 0, -1):
             region = regions[start_row, start_column]
-            if region == 0 or walked[start_row, start_column]:
+            if regions[start_row + 1, start_column] == region or position[region] < 0:
                 continue
-            if _is_region(regions, start_row + 1, start_column, region):
+            if walked[start_row, start_column]:
                 continue
             if n_rings == len(owners):
                 owners = np.concatenate((owners, np.empty_like(owners)))
@@ -72,21 +70,59 @@ def trace_rings(regions):  # type: ignore[no-untyped-def]
                     walked[row - 1, column] = True
                 row += _ROW_STEP[heading]
                 column += _COLUMN_STEP[heading]
-                if _is_region(regions, row + _RIGHT_ROW[heading], column + _RIGHT_COLUMN[heading], region):
+                if regions[row + _RIGHT_ROW[heading], column + _RIGHT_COLUMN[heading]] == region:
                     turned = (heading + 3) % 4
-                elif _is_region(regions, row + _LEFT_ROW[heading], column + _LEFT_COLUMN[heading], region):
+                elif regions[row + _LEFT_ROW[heading], column + _LEFT_COLUMN[heading]] == region:
                     continue
                 else:
                     turned = (heading + 1) % 4
                 heading = turned
                 if n + 1 >= len(corners):
                     corners = np.concatenate((corners, np.empty_like(corners)))
-                corners[n, 0] = row
-                corners[n, 1] = column
+                corners[n, 0] = row - 1
+                corners[n, 1] = column - 1
                 n += 1
             corners[n] = corners[first]
             n += 1
-            owners[n_rings] = region
+            owners[n_rings] = position[region]
             n_rings += 1
             offsets[n_rings] = n
     return corners[:n].copy(), offsets[: n_rings + 1].copy(), owners[:n_rings].copy()
+
+
+@njit(cache=True, nogil=True)
+def region_extents(regions, labels, n_regions):  # type: ignore[no-untyped-def]
+    """What is to be known of regions before any is traced.
+
+    Parameters
+    ----------
+    regions : (rows + 2, cols + 2) uint32 with a border of nodata, values 0..n_regions
+    labels : (rows, cols) uint32, the label of each pixel
+
+    Returns
+    -------
+    label, first_row, last_row, pixels : (n_regions + 1,), entry 0 unused: of each region the label of its pixels, the
+        first and the last row it reaches, its pixels
+    first_column, last_column : (rows,) int32, the first and the last column with any label; (cols, -1) of a row without
+    """
+    rows, cols = labels.shape
+    label = np.zeros(n_regions + 1, dtype=np.uint32)
+    first_row = np.zeros(n_regions + 1, dtype=np.int32)
+    last_row = np.zeros(n_regions + 1, dtype=np.int32)
+    pixels = np.zeros(n_regions + 1, dtype=np.int64)
+    first_column = np.full(rows, cols, dtype=np.int32)
+    last_column = np.full(rows, -1, dtype=np.int32)
+    for row in range(rows):
+        for column in range(cols):
+            region = regions[row + 1, column + 1]
+            if region == 0:
+                continue
+            if pixels[region] == 0:
+                label[region] = labels[row, column]
+                first_row[region] = row
+            last_row[region] = row
+            pixels[region] += 1
+            if first_column[row] == cols:
+                first_column[row] = column
+            last_column[row] = column
+    return label, first_row, last_row, pixels, first_column, last_column

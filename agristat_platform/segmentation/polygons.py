@@ -5,6 +5,8 @@ Belongs here: geometry and the measures that follow from it. Statistics of bands
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,13 @@ import pyproj
 import shapely
 from affine import Affine
 
-from agristat_platform.geometry import with_geometry
-from agristat_platform.segmentation.boundaries import trace_rings
-from agristat_platform.segmentation.clumps import clump, segment_sizes
+from agristat_platform.geometry import geoparquet_metadata
+from agristat_platform.segmentation.boundaries import region_extents, trace_rings
+from agristat_platform.segmentation.clumps import clump
 from agristat_platform.segmentation.errors import ImageShapeError, SegmentCrsError, TooManySegmentsError
 
 SMALL_PARCEL_HA = 0.5
+SEGMENTS_PER_PORTION = 65_536
 
 SEGMENTS_SCHEMA = pa.schema(
     [
@@ -86,57 +89,178 @@ def segment_polygons(labels: npt.NDArray[Any], transform: Affine, crs: Any) -> p
     Raises
     ------
     ImageShapeError, TooManySegmentsError
-        The labels are no label raster.
+        The labels are no label raster, or the transform is no transform of a grid.
     SegmentCrsError
         The CRS is not projected, so that hectares would be meaningless.
     """
-    regions_of = label_raster(labels)
+    portions = segment_polygon_portions(labels, transform, crs)
+    return pa.concat_tables([portions.schema.empty_table(), *portions]).combine_chunks()
+
+
+@dataclass(frozen=True)
+class PolygonPortions:
+    """The table of `segment_polygons` in portions, each made when it is asked for; see there for its columns.
+
+    Attributes
+    ----------
+    schema: SEGMENTS_SCHEMA with GeoParquet metadata of the whole table: its bounding box and types of geometry.
+    ids: (n,) segment numbers, rising.
+    """
+
+    schema: pa.Schema
+    ids: npt.NDArray[np.uint32]
+    _regions: _Regions
+    _transform: Affine
+    _metres: float
+    _per_portion: int
+
+    def __len__(self) -> int:
+        return -(-len(self.ids) // self._per_portion)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        walked = np.zeros(self._regions.raster.shape, dtype=bool)
+        for first in range(0, len(self.ids), self._per_portion):
+            yield self._portion(slice(first, min(first + self._per_portion, len(self.ids))), walked)
+
+    def _portion(self, segments: slice, walked: npt.NDArray[np.bool_]) -> pa.Table:
+        geometries, pixels = _segment_geometries(self._regions, segments, walked, self._transform)
+        area_m2 = pixels * abs(self._transform.determinant) * self._metres**2
+        perimeter_m = shapely.length(geometries) * self._metres
+        return pa.Table.from_arrays(
+            [
+                pa.array(self.ids[segments], pa.uint32()),
+                pa.array(pixels, pa.int64()),
+                pa.array(area_m2 / 1e4, pa.float64()),
+                pa.array(perimeter_m, pa.float64()),
+                pa.array(4.0 * np.pi * area_m2 / np.square(perimeter_m), pa.float64()),
+                pa.array(area_m2 / 1e4 < SMALL_PARCEL_HA, pa.bool_()),
+                pa.array(shapely.to_wkb(geometries), pa.binary()),
+            ],
+            schema=self.schema,
+        )
+
+
+def segment_polygon_portions(
+    labels: npt.NDArray[Any], transform: Affine, crs: Any, *, segments_per_portion: int = SEGMENTS_PER_PORTION
+) -> PolygonPortions:
+    """`segment_polygons` for rasters whose table would not fit in memory beside the labels.
+
+    Held are a second raster of 4 bytes and one of 1 byte a pixel, and one portion. Where numbers follow the raster, as
+    those of segmentation do, each portion looks at its own rows alone; other numbers make each look at all rows.
+
+    Parameters
+    ----------
+    labels, transform, crs:
+        As in `segment_polygons`.
+    segments_per_portion:
+        Rows of each table but the last. The default is what the store writes as one row group.
+
+    Raises
+    ------
+    ImageShapeError, TooManySegmentsError, SegmentCrsError
+        As `segment_polygons`.
+    """
+    of_pixels = label_raster(labels)
     metres = _metres_per_unit(crs)
-    rows, cols = regions_of.shape
-    bordered, n_regions = clump(regions_of, False)
-    sizes = segment_sizes(bordered, n_regions)[1:]
-    flat = bordered.reshape(rows + 2, cols + 2)[1:-1, 1:-1].reshape(rows * cols)
-    region_labels = np.zeros(n_regions + 1, dtype=np.uint32)
-    region_labels[flat] = regions_of.reshape(rows * cols)
-    polygons = _region_polygons(flat.reshape(rows, cols), n_regions, transform)
-    ids, part_of = np.unique(region_labels[1:], return_inverse=True)
-    geometries = _joined_parts(polygons, part_of, len(ids))
-    pixels = np.zeros(len(ids), dtype=np.int64)
-    np.add.at(pixels, part_of, sizes)
-    area_m2 = pixels * abs(transform.determinant) * metres**2
-    perimeter_m = shapely.length(geometries) * metres
-    table = pa.Table.from_arrays(
-        [
-            pa.array(ids, pa.uint32()),
-            pa.array(pixels, pa.int64()),
-            pa.array(area_m2 / 1e4, pa.float64()),
-            pa.array(perimeter_m, pa.float64()),
-            pa.array(4.0 * np.pi * area_m2 / np.square(perimeter_m), pa.float64()),
-            pa.array(area_m2 / 1e4 < SMALL_PARCEL_HA, pa.bool_()),
-            pa.array(shapely.to_wkb(geometries), pa.binary()),
-        ],
-        schema=SEGMENTS_SCHEMA,
+    if not np.isfinite(transform[:6]).all() or transform.determinant == 0:
+        raise ImageShapeError(
+            f"{tuple(transform[:6])} is no transform of a grid",
+            remedy="Give the grid's own, of finite pixels with an area",
+        )
+    regions = _regions(of_pixels)
+    types = {name for name, found in (("Polygon", 1), ("MultiPolygon", 2)) if (regions.kinds == found).any()}
+    metadata = geoparquet_metadata(crs, types, _bounds(regions, transform))
+    schema = SEGMENTS_SCHEMA.with_metadata({**(SEGMENTS_SCHEMA.metadata or {}), **metadata})
+    return PolygonPortions(schema, regions.ids, regions, transform, metres, segments_per_portion)
+
+
+@dataclass(frozen=True)
+class _Regions:
+    """4-connected regions of a label raster: `raster` with its border, and of each segment which they are.
+
+    The regions of segment `ids[i]` are `order[starts[i]:starts[i + 1]]`; `pixels`, `first_row` and `last_row` are by
+    region (entry 0 unused), `columns` (rows, 2) the first and last labelled column of each row.
+    """
+
+    raster: npt.NDArray[np.uint32]
+    ids: npt.NDArray[np.uint32]
+    order: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.int64]
+    pixels: npt.NDArray[np.int64]
+    first_row: npt.NDArray[np.int32]
+    last_row: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
+
+    @property
+    def kinds(self) -> npt.NDArray[np.int64]:
+        """Of each segment 1 for a single part, 2 for several."""
+        return np.minimum(np.diff(self.starts), 2)
+
+
+def _regions(labels: npt.NDArray[np.uint32]) -> _Regions:
+    rows, cols = labels.shape
+    bordered, n_regions = clump(labels, False)
+    raster = bordered.reshape(rows + 2, cols + 2)
+    label, first_row, last_row, pixels, first_column, last_column = region_extents(raster, labels, n_regions)
+    ids, parts = np.unique(label[1:], return_counts=True)
+    order = np.argsort(label[1:], kind="stable") + 1
+    starts = np.concatenate([[0], np.cumsum(parts)]).astype(np.int64)
+    columns = np.column_stack([first_column, last_column])
+    return _Regions(raster, ids, order, starts, pixels, first_row, last_row, columns)
+
+
+def _bounds(regions: _Regions, transform: Affine) -> list[float] | None:
+    """(xmin, ymin, xmax, ymax) of all corners of labelled pixels; None where there is none."""
+    rows = np.flatnonzero(regions.columns[:, 1] >= 0)
+    if not len(rows):
+        return None
+    first, last = regions.columns[rows].T
+    row = np.tile(np.concatenate([rows, rows + 1]), 2)
+    column = np.concatenate([first, first, last + 1, last + 1])
+    x, y = _map_coordinates(row, column, transform)
+    return [float(value) for value in (x.min(), y.min(), x.max(), y.max())]
+
+
+def _map_coordinates(
+    row: npt.NDArray[Any], column: npt.NDArray[Any], transform: Affine
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    row, column = row.astype(np.float64), column.astype(np.float64)
+    return (
+        transform.a * column + transform.b * row + transform.c,
+        transform.d * column + transform.e * row + transform.f,
     )
-    return with_geometry(table, crs)
 
 
-def _region_polygons(regions: npt.NDArray[np.uint32], n_regions: int, transform: Affine) -> npt.NDArray[np.object_]:
-    """The polygon of each region 1..n, in that order."""
-    if n_regions == 0:
-        return np.empty(0, dtype=object)
-    corners, offsets, owners = trace_rings(regions)
+def _segment_geometries(
+    regions: _Regions, segments: slice, walked: npt.NDArray[np.bool_], transform: Affine
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """Geometry and pixels of some segments, in the order of their numbers."""
+    starts = regions.starts[segments.start : segments.stop + 1]
+    wanted = regions.order[starts[0] : starts[-1]]
+    part_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    position = np.full(len(regions.pixels), -1, dtype=np.int32)
+    position[wanted] = np.arange(len(wanted), dtype=np.int32)
+    top, bottom = int(regions.first_row[wanted].min()), int(regions.last_row[wanted].max()) + 1
+    corners, offsets, owners = trace_rings(regions.raster, walked, position, top, bottom)
+    polygons = _polygons(corners, offsets, owners, len(wanted), transform)
+    pixels = np.add.reduceat(regions.pixels[wanted], starts[:-1] - starts[0])
+    return _joined_parts(polygons, part_of, len(starts) - 1), pixels
+
+
+def _polygons(
+    corners: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    owners: npt.NDArray[np.int32],
+    n_regions: int,
+    transform: Affine,
+) -> npt.NDArray[np.object_]:
+    """The polygon of each region 0..n - 1, in that order."""
     order = np.argsort(owners, kind="stable")  # a region's shell stays before its holes
     lengths = np.diff(offsets)[order]
     ring_offsets = np.concatenate([[0], np.cumsum(lengths)])
     source = np.repeat(offsets[:-1][order] - ring_offsets[:-1], lengths) + np.arange(ring_offsets[-1])
-    row, column = corners[source, 0].astype(np.float64), corners[source, 1].astype(np.float64)
-    coordinates = np.column_stack(
-        [
-            transform.a * column + transform.b * row + transform.c,
-            transform.d * column + transform.e * row + transform.f,
-        ]
-    )
-    polygon_offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n_regions + 1)[1:])])
+    coordinates = np.column_stack(_map_coordinates(corners[source, 0], corners[source, 1], transform))
+    polygon_offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n_regions))])
     polygons = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, (ring_offsets, polygon_offsets))
     return np.asarray(polygons, dtype=object)
 

@@ -2,6 +2,7 @@
 
 import geopandas
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agristat_platform.geometry import read_geometry
+from agristat_platform.geometry import read_geometry, with_geometry
 from agristat_platform.segmentation import (
     SEGMENTS_SCHEMA,
     ImageShapeError,
     SegmentCrsError,
     TooManySegmentsError,
+    segment_polygon_portions,
     segment_polygons,
 )
 
@@ -81,6 +83,25 @@ def test_polygons_are_valid_and_tile_the_valid_pixels(labels):
     assert shapely.union_all(geometries).area == pytest.approx(np.count_nonzero(labels) * 100.0)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.uint32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 9)),
+    st.integers(1, 4),
+    st.sampled_from([TEN_METRES, Affine(10, 3, 700_000, 2, -10, 4_600_000)]),
+)
+def test_portions_are_the_table(labels, segments_per_portion, transform):
+    whole = segment_polygons(labels, transform, UTM)
+    portions = segment_polygon_portions(labels, transform, UTM, segments_per_portion=segments_per_portion)
+    made = list(portions)
+    assert len(made) == len(portions)
+    assert all(portion.num_rows == segments_per_portion for portion in made[:-1])
+    assert pa.concat_tables([portions.schema.empty_table(), *made]).equals(whole)
+    # bounds and types are known before any polygon is made, and are those of the polygons
+    described = with_geometry(whole.replace_schema_metadata(None), UTM)
+    assert portions.schema.equals(described.schema, check_metadata=True)
+    assert portions.ids.tolist() == whole["segment_id"].to_pylist()
+
+
 def test_written_table_is_geoparquet(tmp_path):
     labels = np.arange(1, 7, dtype=np.uint32).reshape(2, 3)
     pq.write_table(segment_polygons(labels, TEN_METRES, UTM), tmp_path / "segments.parquet")
@@ -103,6 +124,9 @@ def test_bad_input_is_named():
         segment_polygons(np.ones((2, 2), np.uint32), TEN_METRES, "EPSG:4326")
     with pytest.raises(SegmentCrsError, match="EPSG:0"):
         segment_polygons(np.ones((2, 2), np.uint32), TEN_METRES, "EPSG:0")
+    for transform in (Affine(0, 0, 0, 0, -10, 0), Affine(10, 0, np.nan, 0, -10, 0)):
+        with pytest.raises(ImageShapeError, match="no transform of a grid"):
+            segment_polygons(np.ones((2, 2), np.uint32), transform, UTM)
     with pytest.raises(TooManySegmentsError, match="4294967296"):
         segment_polygons(np.array([[2**32]], dtype=np.int64), TEN_METRES, UTM)
     with pytest.raises(ImageShapeError, match="-1"):
