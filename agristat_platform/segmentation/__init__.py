@@ -41,7 +41,7 @@ from agristat_platform.segmentation.polygons import (
     segment_polygons,
 )
 from agristat_platform.segmentation.region_growing import RegionGrowingResult, segment_by_region_growing
-from agristat_platform.segmentation.register_files import RegisterParcels, read_register
+from agristat_platform.segmentation.register_files import RegisterParcels, read_polygons, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
 from agristat_platform.segmentation.season_links import (
     IDENTITY_SCHEMA,
@@ -95,6 +95,7 @@ __all__ = [
     "link_segments",
     "outlines_over",
     "parcel_agreement",
+    "read_polygons",
     "read_register",
     "register_segments",
     "segment_by_region_growing",

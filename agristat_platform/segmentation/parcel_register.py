@@ -102,8 +102,9 @@ def register_segments(
         The region's area of interest in the grid's CRS. Parcels that reach into it stay whole, as far as the grid goes:
         cut off they would be other parcels.
     invalid:
-        What is done with polygons that cross themselves: `repair` them (each part by its lines, then united), which is
-        marked; or `refuse` the register.
+        What is done with polygons that cross themselves: `repair` them (rings made valid, shells united, holes taken out
+        of them), which is marked; or `refuse` the register. Of collections of shapes the polygons are taken and united
+        in either case, which is marked too.
     sliver_width_m:
         Parcels with a mean width (2 area / perimeter: of a long strip its width, of a square half its side) below this are
         slivers; 0 keeps all.
@@ -111,14 +112,18 @@ def register_segments(
     Raises
     ------
     ParcelRegisterError
-        One identifier stands for different polygons; coordinates cannot be brought to the CRS; polygons are invalid and
-        to be refused; no parcel becomes a segment. The message names the identifiers.
+        The register has no row; one identifier stands for different polygons; coordinates cannot be brought to the CRS;
+        polygons are invalid and to be refused; no parcel becomes a segment. The message names the identifiers.
     """
+    if not len(register.ids):
+        raise ParcelRegisterError(
+            "the register has no parcel", remedy="Is it the right file, and the right layer of it?"
+        )
     order = np.argsort(register.ids, kind="stable")
     ids, shapes = register.ids[order], register.geometries[order].copy()
+    _require_finite(ids, shapes)
     outcome = np.full(len(ids), SEGMENT, dtype=object)
     outcome[_duplicates(ids, shapes)] = DUPLICATE
-    _require_finite(ids, shapes)
     repaired = _repair(ids, shapes, invalid)
     size, length = shapely.area(shapes), shapely.length(shapes)
     for reason, found in (
@@ -185,9 +190,9 @@ def _duplicates(ids: npt.NDArray[np.object_], shapes: npt.NDArray[np.object_]) -
 
 
 def _require_finite(ids: npt.NDArray[np.object_], shapes: npt.NDArray[np.object_]) -> None:
-    present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    bad = present & ~np.isfinite(shapely.bounds(shapes)).all(axis=1)
-    if bad.any():
+    corners, owners = shapely.get_coordinates(shapes, return_index=True)
+    bad = np.unique(owners[~np.isfinite(corners).all(axis=1)])
+    if len(bad):
         raise ParcelRegisterError(
             f"coordinates of {listed(ids[bad])} cannot be brought to the region's CRS",
             remedy="Is the register's CRS right, and the order of its axes (x = east)?",
@@ -195,7 +200,7 @@ def _require_finite(ids: npt.NDArray[np.object_], shapes: npt.NDArray[np.object_
 
 
 def _repair(ids: npt.NDArray[np.object_], shapes: npt.NDArray[np.object_], invalid: str) -> npt.NDArray[np.bool_]:
-    """Make invalid polygons valid, in place; which they are."""
+    """Make invalid polygons valid and collections of shapes their polygons, in place; which they are."""
     wrong: npt.NDArray[np.bool_] = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     if invalid == "refuse" and wrong.any():
         reasons = [f"{ids[i]} ({shapely.is_valid_reason(shapes[i])})" for i in np.flatnonzero(wrong)]
@@ -203,10 +208,12 @@ def _repair(ids: npt.NDArray[np.object_], shapes: npt.NDArray[np.object_], inval
             f"{len(reasons)} polygon(s) are invalid: {listed(reasons)}",
             remedy="Mend them, or set segmentation.invalid to repair",
         )
+    wrong |= shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION
     for i in np.flatnonzero(wrong):
-        # part by part: crossing lines of the whole would make a hole of ground that two parts share
-        pieces = shapely.get_parts(shapely.make_valid(shapely.get_parts(shapes[i])))
-        pieces = shapely.get_parts(pieces)  # out of collections inside collections
+        # by structure: lines alone would fill a hole that touches the shell along a side
+        pieces = shapely.get_parts(shapely.make_valid(shapes[i], method="structure", keep_collapsed=False))
+        while (shapely.get_type_id(pieces) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+            pieces = shapely.get_parts(pieces)
         shapes[i] = shapely.union_all(pieces[shapely.get_dimensions(pieces) == 2])
     return wrong
 
