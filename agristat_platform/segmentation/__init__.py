@@ -7,7 +7,9 @@ are in `features`.
 from agristat_platform.segmentation.errors import (
     EmptyImageError,
     ImageShapeError,
+    ImageSourceError,
     LabelGridError,
+    LabelTargetError,
     ParcelRegisterError,
     SegmentationError,
     SegmentationOptionError,
@@ -51,6 +53,7 @@ from agristat_platform.segmentation.season_links import (
     link_segments,
     segment_identities,
 )
+from agristat_platform.segmentation.segment_files import RasterSegments, segment_raster
 from agristat_platform.segmentation.shepherd import (
     SegmentationResult,
     automatic_max_distance,
@@ -72,10 +75,13 @@ __all__ = [
     "SMALL_PARCEL_HA",
     "EmptyImageError",
     "ImageShapeError",
+    "ImageSourceError",
     "LabelGridError",
+    "LabelTargetError",
     "ParcelAgreement",
     "ParcelRegisterError",
     "PolygonPortions",
+    "RasterSegments",
     "RegionGrowingResult",
     "RegisterParcels",
     "RegisterSegments",
@@ -104,6 +110,7 @@ __all__ = [
     "segment_image",
     "segment_polygon_portions",
     "segment_polygons",
+    "segment_raster",
     "segment_strips",
     "write_labels",
 ]

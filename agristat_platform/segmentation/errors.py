@@ -39,3 +39,11 @@ class SegmentLinksError(SegmentationError):
 
 class ParcelRegisterError(SegmentationError):
     """A register of parcels cannot be read, or holds what cannot become segments."""
+
+
+class ImageSourceError(SegmentationError):
+    """A raster to be segmented cannot be read, or does not lie on the grid of the others."""
+
+
+class LabelTargetError(SegmentationError):
+    """A label raster cannot be written where it should be."""

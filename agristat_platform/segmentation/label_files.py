@@ -1,49 +1,127 @@
-"""Label rasters as files and as pictures."""
+"""Label rasters as files and as pictures.
+
+Belongs here: what is done with labels that are finished. Where they come from is no business of this module.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.shutil
+from affine import Affine
 from PIL import Image
+from rasterio._err import CPLE_BaseError  # what rasterio.shutil.copy raises; nothing public is above it
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
 
 from agristat_platform.catalogue import Grid
-from agristat_platform.segmentation.errors import ImageShapeError
+from agristat_platform.segmentation.errors import ImageShapeError, LabelTargetError
 
+BLOCK_CACHE_BYTES = 64 << 20  # decoded blocks that GDAL keeps; rasterio hands the number on as bytes
 OUTLINE = (255, 230, 0, 255)
+STRIP_ROWS = 512
 
 
 def write_labels(path: Path, labels: npt.NDArray[np.uint32], grid: Grid) -> None:
     """Write labels as a Cloud Optimized GeoTIFF: uint32, 0 = nodata, overviews by nearest neighbour.
 
+    The file appears whole or not at all; no second copy of the labels is made in memory, but one beside `path`.
+
     Raises
     ------
     ImageShapeError
         Labels and grid have different sizes.
+    LabelTargetError
+        The file cannot be written.
     """
     if labels.shape != grid.shape:
         raise ImageShapeError(f"labels are {labels.shape}, the grid is {grid.shape}", where=str(path))
-    profile = {"driver": "GTiff", "dtype": "uint32", "count": 1, "width": grid.width, "height": grid.height}
-    with rasterio.MemoryFile() as memory:
-        with memory.open(**profile, crs=grid.crs, transform=grid.transform, nodata=0) as raster:
-            raster.write(labels, 1)
-            raster.set_band_description(1, "segment_id")
-        with memory.open() as raster:
+    with LabelTarget(path) as target:
+        target.write(labels, grid.crs, grid.transform)
+
+
+class LabelTarget:
+    """A label file to be, made in a folder beside its place and put there whole; a context manager.
+
+    Raises
+    ------
+    LabelTargetError
+        On entering, which is before the work that makes the labels: the folder is missing or takes no files, or the
+        path is a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folders = ExitStack()
+
+    def __enter__(self) -> Self:
+        with _named_errors(self.path):
+            if self.path.is_dir():
+                raise IsADirectoryError(f"{self.path.name} is a folder")
+            folder = self._folders.enter_context(TemporaryDirectory(prefix=f".{self.path.stem}.", dir=self.path.parent))
+        self._folder = Path(folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folders.close()
+
+    def write(self, labels: npt.NDArray[np.uint32], crs: Any, transform: Affine) -> None:
+        """Write the labels, (rows, cols), on the grid of this CRS and transform.
+
+        Raises
+        ------
+        LabelTargetError
+            GDAL or the file system refuses.
+        """
+        rows, cols = labels.shape
+        plain, finished = self._folder / "plain.tif", self._folder / "labels.tif"
+        profile = {
+            "driver": "GTiff",
+            "dtype": "uint32",
+            "count": 1,
+            "width": cols,
+            "height": rows,
+            "bigtiff": "IF_SAFER",
+        }
+        with _named_errors(self.path), rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
+            with rasterio.open(plain, "w", **profile, crs=crs, transform=transform, nodata=0) as raster:
+                for top in range(0, rows, STRIP_ROWS):
+                    strip = labels[top : top + STRIP_ROWS]
+                    raster.write(strip, 1, window=Window(0, top, cols, len(strip)))
+                raster.set_band_description(1, "segment_id")
             rasterio.shutil.copy(
-                raster,
-                path,
+                plain,
+                finished,
                 driver="COG",
                 compress="ZSTD",
                 level=9,
                 predictor="YES",
                 blocksize=256,
                 overview_resampling="nearest",
+                bigtiff="IF_SAFER",
             )
+            os.replace(finished, self.path)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        raise LabelTargetError(
+            f"the labels cannot be written: {error}",
+            where=str(path),
+            remedy="Name a file in a folder that exists, may be written to and has room for 8 bytes a pixel",
+        ) from error
 
 
 def outlines_over(picture: bytes, labels: npt.NDArray[Any]) -> bytes:

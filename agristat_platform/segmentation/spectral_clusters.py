@@ -33,7 +33,12 @@ def valid_pixels(image: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[n
     return valid
 
 
-def mark_valid_pixels(image: ImageStrips, nodata: float | None, clusters: npt.NDArray[Any]) -> int:
+def mark_valid_pixels(
+    image: ImageStrips,
+    nodata: float | None,
+    clusters: npt.NDArray[Any],
+    centres: npt.NDArray[np.float64] | None = None,
+) -> int:
     """Write 1 over the number of every valid pixel, 0 over the others, and count the valid ones.
 
     Parameters
@@ -44,14 +49,19 @@ def mark_valid_pixels(image: ImageStrips, nodata: float | None, clusters: npt.ND
         Value that marks missing pixels, beside NaN and what the reader masks.
     clusters:
         (rows × cols,) unsigned integers, changed in place.
+    centres:
+        Known already: clusters are numbered in the same pass, as by `assign_clusters`.
     """
     available = 0
     for strip in image.strips("valid pixels"):
         valid = valid_pixels(strip.pixels, nodata)
         if strip.masked is not None:
             valid &= ~strip.masked
-        clusters[strip.top * image.cols : strip.bottom * image.cols] = valid
+        here = clusters[strip.top * image.cols : strip.bottom * image.cols]
+        here[:] = valid
         available += int(np.count_nonzero(valid))
+        if centres is not None:
+            number_nearest(strip.pixels, here, centres)
     return available
 
 
@@ -96,9 +106,8 @@ def assign_clusters(image: ImageStrips, clusters: npt.NDArray[Any], centres: npt
     """Write the number of the nearest centre, 1..k, over each pixel's number that is not 0; ties go to the lower number.
 
     Distances are Euclidean in the units of the image, which is read once; `clusters` is (rows × cols,) unsigned
-    integers that can hold k, changed in place.
+    integers that can hold k, changed in place; `centres` is (k, bands), contiguous.
     """
-    centres = np.ascontiguousarray(centres, dtype=np.float64)
     for strip in image.strips("clusters"):
         number_nearest(strip.pixels, clusters[strip.top * image.cols : strip.bottom * image.cols], centres)
 
