@@ -14,6 +14,7 @@ from agristat_platform.catalogue.grid import LONLAT, Grid, near_area_of_use, rep
 from agristat_platform.catalogue.imagery_sections import ImagerySource, TimeSeriesSettings
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
 from agristat_platform.catalogue.region_sections import (
+    SIMULATED_REFERENCE,
     EstimationSettings,
     FeatureSettings,
     SegmentationSettings,
@@ -128,6 +129,8 @@ class Region(Section):
             or self.training.source != "simulation",
             "survey.field_data simulation is for simulated regions": self.simulated
             or self.survey.field_data != "simulation",
+            "segmentation.reference simulation is for simulated regions": self.simulated
+            or self.segmentation.reference != SIMULATED_REFERENCE,
         }
         return [problem for problem, holds in checks.items() if not holds]
 

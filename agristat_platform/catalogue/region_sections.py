@@ -18,6 +18,9 @@ def _number_or_auto(value: Any) -> Any:
     raise ValueError('give a positive number or "auto"')
 
 
+SIMULATED_REFERENCE = "simulation"
+
+
 class SegmentationSettings(Section):
     """Where segments come from: cut out of the imagery (Shepherd segmentation), or parcels of a register.
 
@@ -25,14 +28,21 @@ class SegmentationSettings(Section):
     ----------
     source:
         `segmentation`: the layers below decide; `register`: parcels of `file`, and nothing of the layers is used.
+    method:
+        `shepherd`: k-means, clumps, elimination, for a region of any size; `region_growing`: neighbours join as long as
+        noise explains their difference, which takes the noise from the image and is held in memory whole.
     layers:
         Bands (`B08`) or indices (`ndvi`) that segments should be homogeneous in.
     n_clusters:
-        Clusters of the k-means that seeds the segments.
+        Clusters of the k-means that seeds the segments (`shepherd`).
     min_pixels:
-        Smaller clumps are merged into their nearest neighbour.
+        Smaller segments are merged into a neighbour, with `shepherd` the nearest in spectrum.
     max_distance:
-        Largest spectral distance over which clumps merge; `auto` takes it from the cluster centres.
+        Largest spectral distance over which clumps merge; `auto` takes it from the cluster centres (`shepherd`).
+    max_clump_pixels:
+        Size at which a clump is cut; None: never (`shepherd`).
+    connectivity:
+        Pixels are neighbours over their edges (4), or over corners too (8).
     max_intervals:
         The number of intervals with the most data to segment on.
     file:
@@ -44,26 +54,48 @@ class SegmentationSettings(Section):
         Column with the register's identifier of a parcel.
     invalid:
         Polygons that cross themselves are repaired, or the register is refused.
+    reference:
+        Parcels that segments are compared with, which change nothing of them: a vector file, with the placeholders of
+        `file`; `simulation`: the true parcels of a simulated region; None: no comparison.
+    reference_layer:
+        Layer of a reference file with several.
     """
 
     source: Literal["segmentation", "register"] = "segmentation"
+    method: Literal["shepherd", "region_growing"] = "shepherd"
     layers: BandList = ("ndvi", "B08", "B04")
     n_clusters: Annotated[int, Field(ge=2, le=1000)] = 60
     min_pixels: Annotated[int, Field(ge=1)] = 20
     max_distance: Annotated[Literal["auto"] | float, BeforeValidator(_number_or_auto)] = "auto"
+    max_clump_pixels: Annotated[int, Field(ge=1)] | None = None
+    connectivity: Literal[4, 8] = 4
     max_intervals: Annotated[int, Field(ge=1)] = 4
     seed: Seed = 1
     file: str | None = None
     file_layer: str | None = None
     id_column: Annotated[str, Field(min_length=1)] = "id"
     invalid: Literal["repair", "refuse"] = "repair"
+    reference: Annotated[str, Field(min_length=1)] | None = None
+    reference_layer: str | None = None
 
     @model_validator(mode="after")
     def _register_is_named(self) -> SegmentationSettings:
         if self.source == "register" and not self.file:
             raise ValueError("source is register, but no file is named")
         if self.source == "segmentation" and self.file:
-            raise ValueError("a file of parcels is named, but source is segmentation: set it to register")
+            raise ValueError(
+                "a file of parcels is named, but source is segmentation: set it to register, "
+                "or name it as reference to compare segments with"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _options_belong_to_the_method(self) -> SegmentationSettings:
+        of_shepherd = {"n_clusters", "max_distance", "max_clump_pixels"} & self.model_fields_set
+        if self.method == "region_growing" and of_shepherd:
+            raise ValueError(f"method region_growing has no {' and no '.join(sorted(of_shepherd))}")
+        if self.reference_layer and self.reference in (None, SIMULATED_REFERENCE):
+            raise ValueError("reference_layer names a layer, but reference no file")
         return self
 
 
