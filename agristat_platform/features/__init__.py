@@ -15,6 +15,7 @@ from agristat_platform.features.errors import (
     StatisticError,
     UnknownIndexError,
 )
+from agristat_platform.features.history_features import HISTORY_PREFIX, YEARS_BACK, with_history_features
 from agristat_platform.features.layer_image_files import LayerImageFile, write_layer_image
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import (
@@ -93,6 +94,7 @@ __all__ = [
     "DICTIONARY_SCHEMA",
     "GREENNESS",
     "GREY_LEVELS",
+    "HISTORY_PREFIX",
     "INDICES",
     "MOMENT_STATISTICS",
     "NODATA",
@@ -101,6 +103,7 @@ __all__ = [
     "TASSELLED_CAP_COEFFICIENTS",
     "TASSELLED_CAP_COMPONENTS",
     "TENSOR_INDICES",
+    "YEARS_BACK",
     "FeatureError",
     "LabelGridError",
     "LayerImage",
@@ -179,6 +182,7 @@ __all__ = [
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",
+    "with_history_features",
     "with_series_features",
     "write_layer_image",
     "write_pixel_series",

@@ -4,6 +4,7 @@ Belongs here: everything from a stack of bands to a label raster and a polygon t
 are in `features`.
 """
 
+from agristat_platform.segmentation.adjacency import file_neighbours, neighbours
 from agristat_platform.segmentation.errors import (
     EmptyImageError,
     ImageShapeError,
@@ -18,11 +19,13 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
+from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps
 from agristat_platform.segmentation.parcel_agreement import (
     PARCEL_AGREEMENT_SCHEMA,
     ParcelAgreement,
     parcel_agreement,
 )
+from agristat_platform.segmentation.parcel_identities import PARCEL_IDENTITIES_SCHEMA, parcel_identities
 from agristat_platform.segmentation.parcel_register import (
     OVERLAPS_SCHEMA,
     PARCELS_SCHEMA,
@@ -46,6 +49,7 @@ from agristat_platform.segmentation.region_growing import RegionGrowingResult, s
 from agristat_platform.segmentation.register_files import RegisterParcels, read_polygons, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
 from agristat_platform.segmentation.season_links import (
+    IDENTITIES,
     IDENTITY_SCHEMA,
     LINKS_SCHEMA,
     SAME_SHARE,
@@ -64,11 +68,13 @@ from agristat_platform.segmentation.shepherd import (
 
 __all__ = [
     "CROP_HISTORY_SCHEMA",
+    "IDENTITIES",
     "IDENTITY_SCHEMA",
     "LINKS_SCHEMA",
     "OVERLAPS_SCHEMA",
     "PARCELS_SCHEMA",
     "PARCEL_AGREEMENT_SCHEMA",
+    "PARCEL_IDENTITIES_SCHEMA",
     "PARCEL_SIZE_AGREEMENT_SCHEMA",
     "SAME_SHARE",
     "SEGMENTS_SCHEMA",
@@ -95,12 +101,17 @@ __all__ = [
     "agreement_with_parcels",
     "automatic_max_distance",
     "carry_over",
+    "count_file_overlaps",
+    "count_overlaps",
     "crop_history",
+    "file_neighbours",
     "label_raster",
     "link_segment_files",
     "link_segments",
+    "neighbours",
     "outlines_over",
     "parcel_agreement",
+    "parcel_identities",
     "read_polygons",
     "read_register",
     "register_segments",

@@ -26,13 +26,26 @@ Pairs = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int
 
 
 @njit(cache=True, nogil=True)
-def _slot(keys, key):  # type: ignore[no-untyped-def]
+def find_slot(keys, key):  # type: ignore[no-untyped-def]
     """Where a key stands, or the empty slot where it belongs (linear probing; 0 marks an empty slot)."""
     mask = np.uint64(len(keys) - 1)
     at = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
     while keys[at] != np.uint64(0) and keys[at] != key:
         at = (at + np.uint64(1)) & mask
     return at
+
+
+@njit(cache=True, nogil=True)
+def grown_table(keys, counts):  # type: ignore[no-untyped-def]
+    """A table of twice as many slots with the same counts."""
+    larger = np.zeros(2 * len(keys), dtype=np.uint64)
+    moved = np.zeros(2 * len(keys), dtype=np.int64)
+    for i in range(len(keys)):
+        if keys[i] != np.uint64(0):
+            to = find_slot(larger, keys[i])
+            larger[to] = keys[i]
+            moved[to] = counts[i]
+    return larger, moved
 
 
 @njit(cache=True, nogil=True)
@@ -51,21 +64,13 @@ def _count_strip(previous, current, keys, counts, used):  # type: ignore[no-unty
             end += 1
         key = (np.uint64(p) << np.uint64(32)) | np.uint64(c)
         if key != np.uint64(0):
-            at = _slot(keys, key)
+            at = find_slot(keys, key)
             if keys[at] == np.uint64(0):
                 keys[at] = key
                 used += 1
             counts[at] += end - start
             if 2 * used > len(keys):
-                larger = np.zeros(2 * len(keys), dtype=np.uint64)
-                moved = np.zeros(2 * len(keys), dtype=np.int64)
-                for i in range(len(keys)):
-                    if keys[i] != np.uint64(0):
-                        to = _slot(larger, keys[i])
-                        larger[to] = keys[i]
-                        moved[to] = counts[i]
-                keys = larger
-                counts = moved
+                keys, counts = grown_table(keys, counts)
         start = end
     return keys, counts, used
 

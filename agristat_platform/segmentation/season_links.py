@@ -22,6 +22,9 @@ from agristat_platform.segmentation.label_overlaps import Pairs, count_file_over
 
 SAME, SPLIT, MERGED, RESHAPED, NEW, GONE = "same", "split", "merged", "reshaped", "new", "gone"
 
+IDENTITIES = (SAME, SPLIT, MERGED, RESHAPED, NEW)
+"""What a segment can be with regard to the season before."""
+
 SAME_SHARE = 0.8
 """Least share that one segment has of another to hold it "nearly whole".
 
