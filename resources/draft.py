@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +106,28 @@ class Draft(Placed):
         table = table.combine_chunks()
         try:
             pq.write_table(table, target, compression="zstd", row_group_size=ROW_GROUP_ROWS, write_statistics=True)
+        except OSError as error:
+            raise named_storage_error(error, str(target)) from error
+        return target
+
+    def write_portions(self, name: str, schema: pa.Schema, portions: Iterable[pa.Table]) -> Path:
+        """Write a table that comes some rows after the other: the bytes of `write_table`, one row group of it held.
+
+        Parameters
+        ----------
+        name:
+            Table name, with or without `.parquet`.
+        schema:
+            The table's; every portion has it.
+        portions:
+            Rows in their order, however many at a time; row groups have ROW_GROUP_ROWS of them.
+        """
+        target = self._writable(table_name(name))
+        try:
+            with pq.ParquetWriter(target, schema, compression="zstd", write_statistics=True) as writer:
+                for group in _row_groups(schema, portions):
+                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                    del group
         except OSError as error:
             raise named_storage_error(error, str(target)) from error
         return target
@@ -217,6 +239,21 @@ class Draft(Placed):
             self.seal()
         else:
             self.discard()
+
+
+def _row_groups(schema: pa.Schema, portions: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The portions as tables of ROW_GROUP_ROWS rows, the last one with the rest; at least one table."""
+    waiting, yielded = schema.empty_table(), False
+    for portion in portions:
+        waiting = pa.concat_tables([waiting, portion]) if waiting.num_rows else portion
+        del portion  # nothing but the group being written is held while the next rows are made
+        while waiting.num_rows >= ROW_GROUP_ROWS:
+            group, yielded = waiting.slice(0, ROW_GROUP_ROWS).combine_chunks(), True
+            waiting = waiting.slice(ROW_GROUP_ROWS) if waiting.num_rows > ROW_GROUP_ROWS else schema.empty_table()
+            yield group
+            del group
+    if waiting.num_rows or not yielded:
+        yield waiting.combine_chunks()
 
 
 def _describe(path: Path) -> FileRecord:

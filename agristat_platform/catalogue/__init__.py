@@ -17,6 +17,7 @@ from agristat_platform.catalogue.errors import (
     UnknownSeasonError,
     did_you_mean,
 )
+from agristat_platform.catalogue.feature_sections import FeatureSettings, TextureSettings
 from agristat_platform.catalogue.grid import Grid, reproject
 from agristat_platform.catalogue.imagery_sections import (
     CollectionRequest,
@@ -33,7 +34,6 @@ from agristat_platform.catalogue.partition import Partition
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.region_sections import (
     EstimationSettings,
-    FeatureSettings,
     RecordedSurvey,
     SegmentationSettings,
     SimulationSettings,
@@ -86,6 +86,7 @@ __all__ = [
     "SpeckleSettings",
     "StrataSettings",
     "SurveySettings",
+    "TextureSettings",
     "TimeSeriesSettings",
     "TrainingSettings",
     "UnknownCatalogueError",

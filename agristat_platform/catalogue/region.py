@@ -10,13 +10,13 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from agristat_platform.catalogue.area_of_interest import Aoi, AoiBounds, AoiGeometry, aoi_shape
 from agristat_platform.catalogue.errors import IntervalsFromItemsError, InvalidGridError, UnknownSeasonError, closest
+from agristat_platform.catalogue.feature_sections import FeatureSettings
 from agristat_platform.catalogue.grid import LONLAT, Grid, near_area_of_use, reproject, require_projected
 from agristat_platform.catalogue.imagery_sections import ImagerySource, TimeSeriesSettings
 from agristat_platform.catalogue.partition import REGION_CODE, SEASON_KEY
 from agristat_platform.catalogue.region_sections import (
     SIMULATED_REFERENCE,
     EstimationSettings,
-    FeatureSettings,
     SegmentationSettings,
     SimulationSettings,
     SurveySettings,

@@ -1,6 +1,7 @@
-"""The sections of a region file: segmentation, features, training, survey, estimation, simulation.
+"""The sections of a region file: segmentation, training, survey, estimation, simulation.
 
-Imagery and time series are in `imagery_sections`, the region itself and what is computed from it in `region`.
+Imagery and time series are in `imagery_sections`, features in `feature_sections`, the region itself and what is computed
+from it in `region`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class SegmentationSettings(Section):
         Column with the register's identifier of a parcel.
     invalid:
         Polygons that cross themselves are repaired, or the register is refused.
+    same_share:
+        Share of each other's ground from which segments of two seasons are the same, above 0.5.
     reference:
         Parcels that segments are compared with, which change nothing of them: a vector file, with the placeholders of
         `file`; `simulation`: the true parcels of a simulated region; None: no comparison.
@@ -75,6 +78,7 @@ class SegmentationSettings(Section):
     file_layer: str | None = None
     id_column: Annotated[str, Field(min_length=1)] = "id"
     invalid: Literal["repair", "refuse"] = "repair"
+    same_share: Annotated[float, Field(gt=0.5, le=1)] = 0.8
     reference: Annotated[str, Field(min_length=1)] | None = None
     reference_layer: str | None = None
 
@@ -97,20 +101,6 @@ class SegmentationSettings(Section):
         if self.reference_layer and self.reference in (None, SIMULATED_REFERENCE):
             raise ValueError("reference_layer names a layer, but reference no file")
         return self
-
-
-class FeatureSettings(Section):
-    """What segments are described by beside the bands themselves.
-
-    Parameters
-    ----------
-    indices:
-        Spectral indices of every interval; those that the requested bands do not allow are left out, and the features'
-        metadata say which. The default is a choice: each index adds four columns an interval, and in the simulated
-        region the full list taught the classifier nothing more.
-    """
-
-    indices: BandList = ("ndvi", "evi", "ndwi", "gcvi", "lswi")
 
 
 class TrainingSettings(Section):

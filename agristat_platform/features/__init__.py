@@ -15,6 +15,7 @@ from agristat_platform.features.errors import (
     StatisticError,
     UnknownIndexError,
 )
+from agristat_platform.features.feature_columns import FeatureColumns
 from agristat_platform.features.history_features import HISTORY_PREFIX, YEARS_BACK, with_history_features
 from agristat_platform.features.layer_image_files import LayerImageFile, write_layer_image
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
@@ -38,6 +39,7 @@ from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre,
 from agristat_platform.features.segment_features import (
     DEFAULT_INDICES,
     left_out_indices,
+    segment_feature_columns,
     segment_features,
     segment_features_by_strips,
 )
@@ -84,7 +86,7 @@ from agristat_platform.features.tasselled_cap import (
     TASSELLED_CAP_COMPONENTS,
     tasselled_cap,
 )
-from agristat_platform.features.texture import GREY_LEVELS, SegmentTexture, grey_levels, segment_texture
+from agristat_platform.features.texture import GREY_LEVELS, LayerTexture, SegmentTexture, grey_levels, segment_texture
 from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2, ndvi
 from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
@@ -104,12 +106,14 @@ __all__ = [
     "TASSELLED_CAP_COMPONENTS",
     "TENSOR_INDICES",
     "YEARS_BACK",
+    "FeatureColumns",
     "FeatureError",
     "LabelGridError",
     "LayerImage",
     "LayerImageFile",
     "LayerStatistics",
     "LayerTableError",
+    "LayerTexture",
     "MissingPackageError",
     "ObservationPlan",
     "ObservationWriter",
@@ -165,6 +169,7 @@ __all__ = [
     "read_tensors",
     "s2rep",
     "season_span",
+    "segment_feature_columns",
     "segment_features",
     "segment_features_by_strips",
     "segment_statistics",

@@ -1,14 +1,15 @@
 """Features of segments: every layer of a season as statistics per segment, in one wide table with its dictionary.
 
-Belongs here: going through the intervals, reading each layer once, and naming the results. Which layers are used is
-decided in `feature_plan`; statistics are in `segment_statistics`, formulas in `spectral_indices` and `radar`.
+Belongs here: going through the intervals, and the order of the rows. Which layers are used is decided in `feature_plan`, by
+what they are described in `statistics_plan`; columns are made in `layer_features` and kept in `feature_columns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,26 +17,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform.catalogue import FeatureSettings
-from agristat_platform.features.dictionary import Feature, dictionary_table, feature_table
-from agristat_platform.features.errors import LayerTableError, SegmentMismatchError
-from agristat_platform.features.feature_plan import (
-    SEASON,
-    IndexSource,
-    Layer,
-    clear_sky_source,
-    composite_bands,
-    index_sources,
-    read_layers_table,
-)
-from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
-from agristat_platform.features.segment_strips import LayerStatistics, SegmentStrips
-from agristat_platform.features.spectral_indices import spectral_index, unavailable_indices
+from agristat_platform.features.dictionary import Feature
+from agristat_platform.features.errors import SegmentMismatchError
+from agristat_platform.features.feature_columns import FeatureColumns
+from agristat_platform.features.feature_plan import Layer, composite_bands, read_layers_table
+from agristat_platform.features.layer_features import ReadLayerRows, collection_features
+from agristat_platform.features.segment_strips import SegmentStrips
+from agristat_platform.features.spectral_indices import unavailable_indices
+from agristat_platform.features.statistics_plan import FeaturePlan, StatisticsWanted
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
-ReadLayerRows = Callable[[Sequence[dict[str, Any]], slice], Iterable[npt.NDArray[Any]]]
 
 DEFAULT_INDICES = FeatureSettings().indices
-_RADAR_STATISTICS = ("mean", "std")
 
 
 def segment_features(
@@ -129,24 +122,70 @@ def segment_features_by_strips(
 
     Other parameters, results and errors are those of `segment_features`.
     """
+    wanted = StatisticsWanted(bands=statistics, indices=index_statistics)
+    with _columns(strips, layers, read, segments, indices, wanted, None, harmonised=harmonised) as columns:
+        return columns.table(), columns.dictionary
+
+
+def segment_feature_columns(
+    strips: SegmentStrips,
+    layers: pa.Table,
+    read: ReadLayerRows,
+    segments: pa.Table,
+    settings: FeatureSettings,
+    *,
+    folder: Path | None = None,
+    harmonised: bool = False,
+) -> FeatureColumns:
+    """The columns that a region's settings ask for, each on disk as soon as it is made.
+
+    Held at once: 48 bytes a segment for every layer and index of one collection and interval (with percentiles 8 more each,
+    with texture 24), the strip of these layers, and what segments that go on below it need. The table itself is not held,
+    however many columns it has.
+
+    Parameters
+    ----------
+    settings:
+        Indices, statistics and texture.
+    folder:
+        Where the columns lie, 4 bytes a segment and column; None: the system's folder for temporary files.
+
+    Other parameters and errors are those of `segment_features_by_strips`; LayerTableError also where statistics or texture
+    of a layer are wanted that there is not, FeatureError where the folder is full. To be closed by the caller.
+    """
+    wanted = StatisticsWanted.of_settings(settings)
+    return _columns(strips, layers, read, segments, settings.indices, wanted, folder, harmonised=harmonised)
+
+
+def _columns(
+    strips: SegmentStrips,
+    layers: pa.Table,
+    read: ReadLayerRows,
+    segments: pa.Table,
+    indices: Sequence[str],
+    wanted: StatisticsWanted,
+    folder: Path | None,
+    *,
+    harmonised: bool,
+) -> FeatureColumns:
     order = _row_order(strips, segments)
-    planned = read_layers_table(layers)
-    sources = index_sources(planned, indices, harmonised=harmonised)
-    clear_source = clear_sky_source(planned, sources)
-    features = [_measure(segments, order, name, unit) for name, unit in (("area_ha", "ha"), ("compactness", "1"))]
-    delivered = {source.index for source in sources if source.delivered}
-    for _, of_interval in groupby(planned, key=lambda layer: layer.interval):
-        by_collection: dict[str, list[Layer]] = {}
-        for layer in of_interval:
-            by_collection.setdefault(layer.collection, []).append(layer)
-        for collection, group in by_collection.items():
-            own = [source for source in sources if source.collection == collection and not source.delivered]
-            made = _collection_features(
-                strips, group, read, own, delivered, statistics, index_statistics, clear=collection == clear_source
-            )
-            features.extend(replace(feature, values=feature.values.astype(np.float32)) for feature in made)
-    table = feature_table(strips.ids, features)
-    return table.take(pa.array(order)), dictionary_table(features)
+    plan = FeaturePlan.of(read_layers_table(layers), indices, wanted, harmonised=harmonised)
+    columns = FeatureColumns(segments.column("segment_id").to_numpy(), folder)
+    try:
+        for name, unit in (("area_ha", "ha"), ("compactness", "1")):
+            columns.add(_measure(segments, name, unit))
+        for _, of_interval in groupby(plan.layers, key=lambda layer: layer.interval):
+            by_collection: dict[str, list[Layer]] = {}
+            for layer in of_interval:
+                by_collection.setdefault(layer.collection, []).append(layer)
+            for collection, group in by_collection.items():
+                clear = collection == plan.clear_source
+                for feature in collection_features(strips, group, read, plan, clear=clear):
+                    columns.add(replace(feature, values=feature.values[order]))
+    except BaseException:
+        columns.close()
+        raise
+    return columns
 
 
 def left_out_indices(layers: pa.Table, indices: Sequence[str] = DEFAULT_INDICES) -> dict[str, tuple[str, ...]]:
@@ -173,144 +212,6 @@ def _row_order(strips: SegmentStrips, segments: pa.Table) -> npt.NDArray[np.intp
     return np.searchsorted(strips.ids, ids)
 
 
-def _measure(segments: pa.Table, order: npt.NDArray[np.intp], name: str, unit: str) -> Feature:
-    values = np.empty(len(order))
-    values[order] = segments.column(name).to_numpy()
+def _measure(segments: pa.Table, name: str, unit: str) -> Feature:
     formula = "pixels × pixel area" if name == "area_ha" else "4π area / perimeter²"
-    return Feature(name, "segments", name, None, None, formula, unit, values)
-
-
-def _checked(values: npt.NDArray[Any], layer: Layer) -> npt.NDArray[Any]:
-    values = np.asarray(values)
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
-        raise LayerTableError(
-            f"{layer.collection} {layer.layer} of interval {layer.interval} was read as {values.dtype} {values.shape}",
-            where=str(layer.row.get("file", "")) or None,
-            remedy="Read physical values as floats (rows, cols) with NaN where missing",
-        )
-    return values
-
-
-def _collection_features(
-    strips: SegmentStrips,
-    group: Sequence[Layer],
-    read: ReadLayerRows,
-    sources: Sequence[IndexSource],
-    delivered: set[str],
-    statistics: Sequence[str],
-    index_statistics: Sequence[str],
-    *,
-    clear: bool,
-) -> list[Feature]:
-    """Features of one collection in one interval, its layers read one after the other in every strip."""
-    # an interval's composite may lack a band: the index is missing there, as the column shows
-    have = {layer.band for layer in group if layer.is_composite}
-    sources = [source for source in sources if set(source.bands.values()) <= have]
-    taken = {band for source in sources for band in source.bands.values()}
-    # The mask of an optical composite is the same for all its bands.
-    mask = next((layer for layer in group if clear and layer.is_composite and layer.kind in ("optical", "index")), None)
-    size = len(strips.ids)
-    counted = LayerStatistics(size, ["count"] if mask else [])
-    wanted = [
-        _RADAR_STATISTICS
-        if layer.kind == "radar"
-        else index_statistics
-        if layer.name in delivered or layer.kind == "index"
-        else statistics
-        for layer in group
-    ]
-    of_layers = [LayerStatistics(size, names) for names in wanted]
-    of_indices = [LayerStatistics(size, index_statistics) for _ in sources]
-    for strip in strips.strips():
-        bands: dict[str, npt.NDArray[Any]] = {}
-        for layer, own, read_values in zip(
-            group, of_layers, read([layer.row for layer in group], strip.rows), strict=True
-        ):
-            values = _checked(read_values, layer)
-            if layer is mask:
-                counted.add(strip, values)
-            if layer.is_composite and layer.band in taken:
-                bands[layer.band] = values
-            own.add(strip, values)
-            del values, read_values
-        for source, own in zip(sources, of_indices, strict=True):
-            given = {argument: bands[band] for argument, band in source.bands.items()}
-            own.add(strip, spectral_index(source.index).compute(given, source.coefficients))
-    features = [_clear_share(strips, mask, counted)] if mask else []
-    powers: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-    for layer, own in zip(group, of_layers, strict=True):
-        described = own.result()
-        if layer.kind == "radar":
-            powers.setdefault(layer.pass_suffix, {})[layer.band] = described["mean"]
-            features.extend(_radar_features(layer, described))
-        else:
-            features.extend(_band_features(layer, described))
-    for suffix, means in powers.items():
-        features.extend(_ratio_features(group[0], suffix, means))
-    for source, own in zip(sources, of_indices, strict=True):
-        features.extend(_index_features(group[0], source, own.result()))
-    return features
-
-
-def _clear_share(strips: SegmentStrips, layer: Layer, counted: LayerStatistics) -> Feature:
-    share = counted.result()["count"] / strips.pixels
-    formula = f"pixels with a value of {layer.layer} / pixels"
-    return Feature(
-        f"clear_share_{layer.period}", layer.collection, layer.layer, layer.interval, None, formula, "1", share
-    )
-
-
-def _band_features(layer: Layer, described: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
-    unit = {"optical": "reflectance", "thermal": "K"}.get(layer.kind, "1")
-    of = f"{layer.band}, {layer.statistic} of the season" if layer.interval == SEASON else layer.layer
-    for statistic, found in described.items():
-        yield Feature(
-            f"{layer.name}_{layer.period}_{statistic}",
-            layer.collection,
-            layer.layer,
-            layer.interval,
-            statistic,
-            f"{statistic}({of})",
-            unit,
-            found,
-        )
-
-
-def _radar_features(layer: Layer, described: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
-    column = f"{layer.name}_{layer.period}"
-    about = (layer.collection, layer.layer, layer.interval)
-    decibels = to_db(described["mean"])
-    yield Feature(f"{column}_mean", *about, "mean", f"10 log10(mean({layer.layer}))", "dB", decibels)
-    yield Feature(f"{column}_std", *about, "std", f"std({layer.layer})", "linear power", described["std"])
-
-
-def _ratio_features(layer: Layer, suffix: str, means: dict[str, npt.NDArray[np.float64]]) -> Iterator[Feature]:
-    """Ratios of mean linear powers, of passes of one direction: the other looks at the field from the other side."""
-    if not {"VV", "VH"} <= set(means):
-        return
-    vv, vh = (f"mean({band}{suffix})" for band in ("VV", "VH"))
-    for name, function, formula in (
-        ("vh_vv", vh_vv_ratio, f"{vh} / {vv}"),
-        ("rvi", radar_vegetation_index, f"4 {vh} / ({vv} + {vh})"),
-    ):
-        values = function(means["VH"], means["VV"])
-        column = f"{name}{suffix}_{layer.period}_mean"
-        yield Feature(column, layer.collection, f"{name}{suffix}", layer.interval, "mean", formula, "1", values)
-
-
-def _index_features(
-    layer: Layer, source: IndexSource, described: dict[str, npt.NDArray[np.float64]]
-) -> Iterator[Feature]:
-    index = spectral_index(source.index)
-    formula = index.formula_for(source.coefficients)
-    for statistic, found in described.items():
-        yield Feature(
-            f"{index.name}_{layer.period}_{statistic}",
-            source.collection,
-            index.name,
-            layer.interval,
-            statistic,
-            f"{statistic}({formula})",
-            index.unit,
-            found,
-        )
+    return Feature(name, "segments", name, None, None, formula, unit, segments.column(name).to_numpy())

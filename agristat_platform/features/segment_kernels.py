@@ -13,8 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST = range(6)
-SHORT = 24
-"""Most values that are sorted by counting instead of being parted."""
+SHORT, SHORT_PER_RANK, SHORT_AT_MOST = 32, 8, 128
+"""Most values that are sorted by counting instead of being parted: more of them, the more ranks are wanted among them."""
 
 
 @njit(cache=True, nogil=True)
@@ -39,7 +39,7 @@ def no_moments(n_segments: int) -> npt.NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
-    """Add pixels to count, sum, squares, least and greatest value of their segments, NaN left out.
+    """Add pixels to count, sum, squares, least and greatest value of their segments, NaN and infinity left out.
 
     Sums are of differences from the segment's first value (ORIGIN): squares of large, nearly equal values would
     otherwise cancel. Each pixel is added to what stands in the table, in order, so that a raster added in strips of rows
@@ -71,7 +71,7 @@ def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
                 row[MOST],
             )
         value = np.float64(values[p])
-        if value == value:
+        if value - value == 0.0:  # finite
             if n == 0.0:
                 origin = value
             n += 1.0
@@ -86,7 +86,7 @@ def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def grouped_values(labels, values, starts):  # type: ignore[no-untyped-def]
-    """Values sorted by segment, NaN left out.
+    """Values sorted by segment, NaN and infinity left out.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def grouped_values(labels, values, starts):  # type: ignore[no-untyped-def]
             current = label
             place = starts[current] + counts[current]
         value = values[p]
-        if label != 0 and value == value:
+        if label != 0 and value - value == 0:
             grouped[np.uintp(place)] = value
             place += 1
     if current != 0:
@@ -120,19 +120,35 @@ def grouped_values(labels, values, starts):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _sort_short(values, scratch, low, high):  # type: ignore[no-untyped-def]
-    """Sort by counting for each value those that come before it: n² comparisons, none of them a branch."""
+    """Sort by counting for each value those below it: n² comparisons, several at once and none of them a branch.
+
+    Equal values all go to the first of their places; the places that stay empty take the value before them.
+    """
     n = high - low + 1
     part = values[low : high + 1]
     for i in range(n):
-        value = part[i]
-        place = np.int32(0)
+        scratch[i] = -np.inf
+    whole = n - n % 4
+    for i in range(0, whole, 4):  # four at a time, so that each value loaded is compared four times
+        a, b, c, d = part[i], part[i + 1], part[i + 2], part[i + 3]
+        below_a, below_b, below_c, below_d = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
         for j in range(n):
-            place += np.int32(part[j] < value)
-        for j in range(i):
-            place += np.int32(part[j] == value)
-        scratch[place] = value
+            value = part[j]
+            below_a += np.int32(value < a)
+            below_b += np.int32(value < b)
+            below_c += np.int32(value < c)
+            below_d += np.int32(value < d)
+        scratch[below_a], scratch[below_b], scratch[below_c], scratch[below_d] = a, b, c, d
+    for i in range(whole, n):
+        value = part[i]
+        below = np.int32(0)
+        for j in range(n):
+            below += np.int32(part[j] < value)
+        scratch[below] = value
+    highest = scratch[0]
     for i in range(n):
-        part[i] = scratch[i]
+        highest = max(highest, scratch[i])
+        part[i] = highest
 
 
 @njit(cache=True, nogil=True)
@@ -188,7 +204,7 @@ def _place_ranks(values, scratch, first, last, ranks, stack):  # type: ignore[no
         low, high, from_rank, to_rank = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
         while from_rank < to_rank and low < high:
             n = high - low + 1
-            if n <= SHORT:
+            if n <= min(SHORT + SHORT_PER_RANK * (to_rank - from_rank), SHORT_AT_MOST):
                 _sort_short(values, scratch, low, high)
                 break
             if n > 100:

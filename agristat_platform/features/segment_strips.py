@@ -176,12 +176,16 @@ class LayerStatistics:
         nodata: float | None = None,
         clear: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Add the strip's (rows, cols) values; strips come in order. NaN, nodata, masked and unclear pixels are left out.
+        """Add the strip's (rows, cols) values; strips come in order.
+
+        NaN, infinity, nodata, masked and unclear pixels are left out.
 
         Raises
         ------
         LabelGridError
             Values or mask have another shape than the strip.
+        StatisticError
+            The values are no real numbers.
         """
         flat = _flat(values, strip.shape, nodata, clear)
         if self._moments is not None:
@@ -230,6 +234,8 @@ def _flat(
                 f"{what} of shape {of.shape} does not lie on the label raster's grid {shape}",
                 remedy="Make both on the region's grid",
             )
+    if values.dtype.kind not in "biuf":
+        raise StatisticError(f"a band of type {values.dtype} has no statistics", remedy="Give integers or floats")
     exact = values.dtype in (np.dtype("float32"), np.dtype("float16")) or (
         np.issubdtype(values.dtype, np.integer) and values.dtype.itemsize <= 2
     )

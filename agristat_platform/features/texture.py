@@ -1,6 +1,7 @@
 """Texture of segments: contrast and entropy of the grey-level co-occurrence matrix of each segment's own pixels.
 
-Belongs here: grey levels, the matrix, and its two measures. Statistics that know no neighbours are in `segment_statistics`.
+Belongs here: grey levels, and the matrices while a raster is read strip by strip. Loops are in `texture_kernels`, statistics
+that know no neighbours in `segment_statistics`.
 
 Source: Haralick, Shanmugam & Dinstein 1973, "Textural features for image classification", f2 (contrast) and f9 (entropy).
 """
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from agristat_platform.features import texture_kernels as kernels
 from agristat_platform.features.errors import LabelGridError, StatisticError
-from agristat_platform.features.segment_statistics import SegmentPixels
+from agristat_platform.features.segment_strips import SegmentStrips, Strip
 
+TEXTURE_STATISTICS = ("contrast", "entropy")
 GREY_LEVELS = 32
 MOST_GREY_LEVELS = 255
 NO_LEVEL = 255
@@ -75,88 +77,109 @@ def segment_texture(
     StatisticError
         The range is empty, or there are too few or too many levels.
     """
-    grey = grey_levels(band, low, high, levels=levels, nodata=nodata)
-    segments = SegmentPixels(labels)
-    if grey.shape != segments.shape:
-        raise LabelGridError(
-            f"a band of shape {grey.shape} does not lie on the label raster's grid {segments.shape}",
-            remedy="Make both on the region's grid",
+    strips = SegmentStrips.of_raster(labels)
+    texture = LayerTexture(len(strips.ids), low, high, levels=levels)
+    for strip in strips.strips():
+        texture.add(strip, band, nodata=nodata)
+    found = texture.result()
+    return SegmentTexture(strips.ids, found["contrast"], found["entropy"], texture.pairs)
+
+
+class LayerTexture:
+    """Texture of one layer, strip by strip: 24 bytes a segment, and the matrices of segments that go on below.
+
+    A matrix that waits takes 10 bytes for each of its entries that occurs, at most 5 KiB with 32 grey levels. The results
+    are the same bytes however high the strips.
+
+    Parameters
+    ----------
+    n_segments:
+        As `SegmentStrips.ids` has.
+    low, high, levels:
+        As of `segment_texture`.
+
+    Raises
+    ------
+    StatisticError
+        The range is empty, or there are too few or too many levels.
+    """
+
+    def __init__(self, n_segments: int, low: float, high: float, *, levels: int = GREY_LEVELS) -> None:
+        _check_levels(low, high, levels)
+        self._range = (float(low), float(high), levels)
+        self._table = np.full((n_segments, 3), np.nan)
+        self._table[:, 2] = 0
+        none = np.zeros(0, np.int64)
+        self._kept = (none.astype(np.uint32), np.zeros(1, np.int64), none.astype(np.uint16), none)
+        self._above: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]] | None = None
+        first, second = np.divmod(np.arange(levels**2), levels)
+        self._squares = (first - second) ** 2
+        self._halves = first != second
+        counts = np.arange(kernels.RARE)
+        self._logs = counts * np.log(np.maximum(counts, 1))
+
+    def add(self, strip: Strip, values: npt.NDArray[Any], *, nodata: float | None = None) -> None:
+        """Add the strip's (rows, cols) values; strips come in order. NaN, infinity, nodata and masked pixels are missing.
+
+        Raises
+        ------
+        LabelGridError
+            The values have another shape than the strip.
+        StatisticError
+            The values are no real numbers.
+        """
+        if np.shape(values) != strip.shape:
+            raise LabelGridError(
+                f"a band of shape {np.shape(values)} does not lie on the label raster's grid {strip.shape}",
+                remedy="Make both on the region's grid",
+            )
+        low, high, levels = self._range
+        rows, cols = strip.shape
+        grey = np.zeros((rows + 1, cols + 2), np.uint8)
+        grey[1:, 1:-1] = grey_levels(values, low, high, levels=levels, nodata=nodata)
+        labels = np.zeros((rows + 1, cols + 2), np.uint32)
+        np.copyto(labels[1:, 1:-1], strip.labels.reshape(strip.shape), where=grey[1:, 1:-1] != NO_LEVEL)
+        if self._above is not None:
+            labels[0], grey[0] = self._above
+        n = len(self._table)
+        pixels = np.bincount(strip.labels, minlength=n + 1)
+        pixels[0] = 0
+        starts = np.concatenate([np.zeros(1, np.int64), 4 * np.cumsum(pixels)])
+        entries, filled = kernels.pairs_of_rows(labels, grey, starts, levels)
+        closing = np.zeros(n + 1, np.bool_)
+        closing[strip.closing.members] = True
+        self._kept = kernels.describe_closing(
+            entries, starts, filled, closing, self._kept, self._squares, self._halves, self._logs, self._table
         )
-    dense = segments.dense.reshape(segments.shape)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(segments.pixels)])
-    contrast, entropy, pairs = _textures(dense, grey, starts, levels)
-    return SegmentTexture(segments.ids, contrast, entropy, pairs)
+        self._above = labels[-1].copy(), grey[-1].copy()
+
+    @property
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """(n,) pairs of neighbouring pixels of each segment, each counted once."""
+        return self._table[:, 2].astype(np.int64)
+
+    def result(self) -> dict[str, npt.NDArray[np.float64]]:
+        """ "contrast" and "entropy", (n,) in the order of the ids; NaN where a segment has no pair."""
+        return {name: self._table[:, k] for k, name in enumerate(TEXTURE_STATISTICS)}
 
 
 def grey_levels(
     band: npt.NDArray[Any], low: float, high: float, *, levels: int = GREY_LEVELS, nodata: float | None = None
 ) -> npt.NDArray[np.uint8]:
     """Values as grey levels 0 … levels − 1, `NO_LEVEL` where missing; parameters and errors as of `segment_texture`."""
+    _check_levels(low, high, levels)
+    values = np.asarray(np.ma.getdata(band))
+    if values.dtype.kind not in "biuf":
+        raise StatisticError(f"a band of type {values.dtype} has no grey levels", remedy="Give integers or floats")
+    missing = np.ma.getmaskarray(band)
+    if nodata is not None and not np.isnan(nodata):
+        missing = missing | (values == nodata)
+    grey = kernels.grey_of(values.reshape(-1), missing.reshape(-1), float(low), float(high), levels, NO_LEVEL)
+    return np.asarray(grey.reshape(values.shape))
+
+
+def _check_levels(low: float, high: float, levels: int) -> None:
     if not 2 <= levels <= MOST_GREY_LEVELS:
         raise StatisticError(f"texture on {levels} grey levels", remedy=f"Give 2 to {MOST_GREY_LEVELS} grey levels")
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise StatisticError(f"grey levels from {low:g} to {high:g} are no range", remedy="Give low < high")
-    values = np.asarray(np.ma.getdata(band), np.float64)
-    missing = np.ma.getmaskarray(band) | np.isnan(values)
-    if nodata is not None and not np.isnan(nodata):
-        missing |= values == nodata
-    scaled = np.clip((np.where(missing, low, values) - low) / (high - low) * levels, 0, levels - 1)
-    return np.where(missing, NO_LEVEL, scaled.astype(np.uint8)).astype(np.uint8)
-
-
-@njit(cache=True, nogil=True)
-def _textures(labels, grey, starts, levels):  # type: ignore[no-untyped-def]
-    """Contrast, entropy and pairs of segments 1..n; one matrix serves all, cleared by the entries that were used."""
-    rows, cols = labels.shape
-    n = len(starts) - 1
-    places = np.empty(starts[-1], np.int64)
-    filled = np.zeros(n, np.int64)
-    for row in range(rows):
-        for col in range(cols):
-            own = np.int64(labels[row, col]) - 1
-            if own >= 0:
-                places[starts[own] + filled[own]] = row * cols + col
-                filled[own] += 1
-    contrast = np.full(n, np.nan)
-    entropy = np.full(n, np.nan)
-    pairs = np.zeros(n, np.int64)
-    matrix = np.zeros(levels * levels, np.int64)
-    used = np.empty(levels * levels, np.int64)
-    down = (0, 1, 1, 1)
-    right = (1, 1, 0, -1)
-    for s in range(n):
-        n_used = 0
-        squares = 0.0
-        for k in range(starts[s], starts[s + 1]):
-            row = places[k] // cols
-            col = places[k] % cols
-            first = np.int64(grey[row, col])
-            if first == NO_LEVEL:
-                continue
-            for d in range(4):
-                r, c = row + down[d], col + right[d]
-                if r >= rows or c < 0 or c >= cols or labels[r, c] != s + 1 or grey[r, c] == NO_LEVEL:
-                    continue
-                second = np.int64(grey[r, c])
-                squares += np.float64((first - second) ** 2)
-                pairs[s] += 1
-                # the half i ≤ j of the symmetric matrix
-                entry = min(first, second) * levels + max(first, second)
-                if matrix[entry] == 0:
-                    used[n_used] = entry
-                    n_used += 1
-                matrix[entry] += 1
-        if pairs[s] == 0:
-            continue
-        contrast[s] = squares / pairs[s]
-        total = 0.0
-        for k in range(n_used):
-            entry = used[k]
-            share = matrix[entry] / pairs[s]
-            if entry // levels == entry % levels:
-                total -= share * np.log(share)
-            else:  # half of it at (i, j), half at (j, i)
-                total -= share * np.log(share / 2)
-            matrix[entry] = 0
-        entropy[s] = total
-    return contrast, entropy, pairs

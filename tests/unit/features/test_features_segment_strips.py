@@ -132,3 +132,32 @@ def test_a_raster_of_nodata_has_no_segments():
     strips, found = by_strips(labels, np.ones((5, 2)), 2)
     assert len(strips.ids) == 0
     assert {len(values) for values in found.values()} == {0}
+
+
+def test_infinity_is_missing_and_what_is_no_number_is_refused():
+    labels = np.ones((2, 2), dtype=np.uint32)
+    band = np.array([[1.0, np.inf], [-np.inf, 4.0]])
+    _, found = by_strips(labels, band, 1)
+    assert {name: float(values[0]) for name, values in found.items() if name in ("count", "sum", "mean", "p50")} == {
+        "count": 2.0,
+        "sum": 5.0,
+        "mean": 2.5,
+        "p50": 2.5,
+    }
+    for wrong in (band.astype(complex), band.astype(str)):
+        with pytest.raises(StatisticError, match="a band of type"):
+            by_strips(labels, wrong, 2)
+
+
+@pytest.mark.parametrize("n", [1, 5, 31, 47, 64, 110, 127, 130, 300, 2000])
+def test_percentiles_of_any_size_are_numpys(n):
+    rng = np.random.default_rng(n)
+    names = ("p0", "p5", "p25", "p50", "p75", "p95", "p100")
+    for values in (rng.normal(size=n), rng.integers(0, 4, n), np.full(n, 7), np.arange(n)[::-1], np.arange(n)):
+        band = values[np.newaxis].astype(np.float32)
+        strips = SegmentStrips.of_raster(np.ones(band.shape, np.uint32))
+        for wanted in (names, ("p50",), ("p10", "p90")):
+            layer = LayerStatistics(1, wanted)
+            layer.add(next(strips.strips()), band)
+            found = [layer.result()[name][0] for name in wanted]
+            assert found == pytest.approx(np.percentile(band.astype(float), [float(name[1:]) for name in wanted]))

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agristat_platform.features import LabelGridError, StatisticError, grey_levels, segment_texture
+from agristat_platform.features import (
+    LabelGridError,
+    LayerTexture,
+    SegmentStrips,
+    StatisticError,
+    grey_levels,
+    segment_texture,
+)
 
 # the worked example of Haralick et al. 1973, figure 3
 GREY = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 2, 2, 2], [2, 2, 3, 3]])
@@ -105,3 +112,44 @@ def test_bad_input():
         segment_texture(labels, np.ones((2, 2)), 1, 1)
     with pytest.raises(StatisticError, match="256 grey levels"):
         segment_texture(labels, np.ones((2, 2)), 0, 1, levels=256)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_bytes_do_not_depend_on_the_strips(data):
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 6)))
+    labels = data.draw(arrays(np.uint32, shape, elements=st.sampled_from([0, 1, 5, 2**31])))
+    grey = data.draw(arrays(np.int64, shape, elements=st.integers(-1, 3)))
+    band = np.where(grey < 0, np.nan, grey + 0.5).astype(np.float32)
+    whole = segment_texture(labels, band, 0, 4, levels=4)
+    strips = SegmentStrips.of_raster(labels, data.draw(st.integers(1, 9)))
+    texture = LayerTexture(len(strips.ids), 0, 4, levels=4)
+    for strip in strips.strips():
+        texture.add(strip, band[strip.rows])
+    found = texture.result()
+    assert found["contrast"].tobytes() == whole.contrast.tobytes()
+    assert found["entropy"].tobytes() == whole.entropy.tobytes()
+    assert texture.pairs.tolist() == whole.pairs.tolist()
+
+
+def test_entries_that_occur_hundreds_of_times():
+    # 40 × 40 pixels of two levels in halves: 1521 + 1560 … pairs, nearly all of two entries
+    grey = np.repeat([0, 1], 20)[np.newaxis].repeat(40, axis=0)
+    labels = np.ones(grey.shape, np.uint32)
+    matrix = by_pairs(labels, grey, 2, 1)
+    assert matrix.max() > 1000
+    for rows in (1, 7, 40):
+        strips = SegmentStrips.of_raster(labels, rows)
+        texture = LayerTexture(1, 0, 2, levels=2)
+        for strip in strips.strips():
+            texture.add(strip, grey[strip.rows])
+        found = texture.result()
+        assert [found["contrast"][0], found["entropy"][0]] == pytest.approx(measures(matrix), rel=1e-12)
+
+
+def test_infinity_is_missing():
+    band = np.array([[1.0, np.inf], [-np.inf, 2.0]])
+    assert grey_levels(band, 0, 4, levels=4).tolist() == [[1, 255], [255, 2]]
+    assert segment_texture(np.ones((2, 2), np.uint32), band, 0, 4, levels=4).pairs.tolist() == [1]
+    with pytest.raises(StatisticError, match="complex128"):
+        grey_levels(band.astype(complex), 0, 4)

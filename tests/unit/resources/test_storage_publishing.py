@@ -153,6 +153,20 @@ def test_large_tables_have_row_groups(local):
     assert metadata.row_group(0).column(0).compression == "ZSTD"
 
 
+@pytest.mark.parametrize("sizes", [[], [3], [65_536], [65_536, 65_536, 9], [70_000, 1, 130_000], [40_000] * 4])
+def test_a_table_in_portions_has_the_bytes_of_the_whole(local, sizes):
+    values = pa.array([None if i % 7 == 0 else i % 1000 for i in range(sum(sizes))], pa.float64())
+    whole = pa.table({"area": values}, schema=SCHEMA)
+    ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
+    with local.draft("estimates", HERE, stage="statistics") as draft:
+        first = draft.write_table("whole", whole)
+        portions = (whole.slice(end - size, size) for end, size in zip(ends, sizes, strict=True))
+        second = draft.write_portions("portions", SCHEMA, portions)
+        assert second.read_bytes() == first.read_bytes()
+    with pytest.raises(DraftNotSealedError):
+        draft.write_portions("late", SCHEMA, [])
+
+
 def test_geometry_gets_its_crs(local):
     with local.draft("segments", HERE, stage="segmentation") as draft:
         draft.write_table("segments", pa.table({"geometry": [shapely.box(0, 0, 1, 1).wkb]}), crs="EPSG:32630")
