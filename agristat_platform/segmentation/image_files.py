@@ -110,16 +110,15 @@ class ImageFiles:
         band = 0
         for raster in self._rasters:
             try:
-                values = raster.read(window=window, masked=self._masked)
+                raster.read(window=window, out=image[band : band + raster.count])
+                if self._masked:
+                    missing |= (raster.read_masks(window=window) == 0).any(axis=0)
             except RasterioError as error:
                 raise ImageSourceError(
                     f"rows {rows.start} to {rows.stop - 1} cannot be read: {error}",
                     where=raster.name,
                     remedy="The file may be cut short; make it again",
                 ) from error
-            image[band : band + raster.count] = np.ma.getdata(values)
-            if self._masked:
-                missing |= np.ma.getmaskarray(values).any(axis=0)
             band += raster.count
         return np.ma.array(image, mask=np.broadcast_to(missing, image.shape), copy=False) if self._masked else image
 
