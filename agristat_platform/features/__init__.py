@@ -16,7 +16,7 @@ from agristat_platform.features.errors import (
     UnknownIndexError,
 )
 from agristat_platform.features.feature_columns import FeatureColumns
-from agristat_platform.features.history_features import HISTORY_PREFIX, YEARS_BACK, with_history_features
+from agristat_platform.features.history_features import HISTORY_PREFIX, YEARS_BACK, history_features
 from agristat_platform.features.layer_image_files import LayerImageFile, write_layer_image
 from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
 from agristat_platform.features.overpass_reading import (
@@ -141,6 +141,7 @@ __all__ = [
     "files_of_overpasses",
     "gcvi",
     "grey_levels",
+    "history_features",
     "index_bands",
     "index_scale",
     "ireci",
@@ -187,7 +188,6 @@ __all__ = [
     "to_db",
     "unavailable_indices",
     "vh_vv_ratio",
-    "with_history_features",
     "with_series_features",
     "write_layer_image",
     "write_pixel_series",

@@ -7,7 +7,7 @@ of outlines; whether a segment is still the parcel of the year before is told be
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform.catalogue import CropNomenclature
-from agristat_platform.features.dictionary import Feature, dictionary_table, feature_table
+from agristat_platform.features.dictionary import Feature
 from agristat_platform.features.errors import SegmentMismatchError
 from agristat_platform.segmentation import IDENTITIES, count_file_overlaps, file_neighbours
 
@@ -53,25 +53,24 @@ class _Ground:
         return np.bincount(self.place[rows], weights=self.pixels[rows], minlength=self.size).astype(np.float64)
 
 
-def with_history_features(
-    table: pa.Table,
-    dictionary: pa.Table,
+def history_features(
+    segment_ids: npt.NDArray[np.uint32],
     labels: Path,
     past_maps: Mapping[int, Path],
     nomenclature: CropNomenclature,
     identities: pa.Table | None = None,
-) -> tuple[pa.Table, pa.Table]:
-    """Add the crops of past seasons to features and dictionary.
+) -> Iterator[Feature]:
+    """Columns about the crops of past seasons, one after the other.
 
     The columns are the same in every season, so that a model of one can be used in another: of a year without a map all
-    but `history_y<k>_known`, which is then 0, are null. Shares are of all pixels of a segment, or of all its neighbours
+    but `history_y<k>_known`, which is then 0, are missing. Shares are of all pixels of a segment, or of all its neighbours
     together, so they add up to the share that the map covered; a class of the past map that the nomenclature no longer has
     counts there and nowhere else.
 
     Parameters
     ----------
-    table, dictionary:
-        As `segment_features` returns them.
+    segment_ids:
+        (n,) in any order, which is that of the values.
     labels:
         Label raster of the segments.
     past_maps:
@@ -81,11 +80,6 @@ def with_history_features(
     identities:
         `segmentation.segment_identities` with regard to the homologous season before, or None where there is none.
 
-    Returns
-    -------
-    features, dictionary
-        With the columns `history_…`.
-
     Raises
     ------
     segmentation.LabelGridError
@@ -93,22 +87,27 @@ def with_history_features(
     SegmentMismatchError
         Labels, features and identities are of different segments.
     """
-    ids = table["segment_id"].to_numpy()
+    ids = np.asarray(segment_ids, np.uint32)
     order = np.argsort(ids, kind="stable")
-    pairs = _neighbour_places(labels, ids[order]) if past_maps else None
-    features: list[Feature] = []
+    places = np.empty(len(ids), np.intp)
+    places[order] = np.arange(len(ids))
+    for feature in _sorted_features(ids[order], labels, past_maps, nomenclature, identities):
+        yield replace(feature, values=feature.values[places])
+
+
+def _sorted_features(
+    ids: npt.NDArray[np.uint32],
+    labels: Path,
+    past_maps: Mapping[int, Path],
+    nomenclature: CropNomenclature,
+    identities: pa.Table | None,
+) -> Iterator[Feature]:
+    """The columns in the order of rising segment numbers."""
+    pairs = _neighbour_places(labels, ids) if past_maps else None
     for years in YEARS_BACK:
-        ground = _ground(past_maps[years], labels, ids[order]) if years in past_maps else None
-        features += _year_features(years, ground, pairs, nomenclature, len(ids))
-    features += _identity_features(identities, ids[order])
-    back = np.empty(len(ids), np.intp)
-    back[order] = np.arange(len(ids))
-    features = [_reordered(feature, back) for feature in features]
-    added = feature_table(ids, features)
-    for field in added.schema:
-        if field.name != "segment_id":
-            table = table.append_column(field, added[field.name])
-    return table, pa.concat_tables([dictionary, dictionary_table(features)])
+        ground = _ground(past_maps[years], labels, ids) if years in past_maps else None
+        yield from _year_features(years, ground, pairs, nomenclature, len(ids))
+    yield from _identity_features(identities, ids)
 
 
 def _year_features(
@@ -196,10 +195,3 @@ def _around(
 def _quotient(part: npt.NDArray[np.float64], whole: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """part / whole, NaN where there is nothing to be a part of (a segment without neighbours)."""
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0).astype(np.float32)
-
-
-def _reordered(feature: Feature, places: npt.NDArray[np.intp]) -> Feature:
-    return Feature(
-        feature.name, feature.source, feature.band_or_index, feature.interval, feature.statistic, feature.formula,
-        feature.unit, feature.values[places],
-    )  # fmt: skip

@@ -19,7 +19,7 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
-from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps
+from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps, on_one_grid
 from agristat_platform.segmentation.parcel_agreement import (
     PARCEL_AGREEMENT_SCHEMA,
     ParcelAgreement,
@@ -109,6 +109,7 @@ __all__ = [
     "link_segment_files",
     "link_segments",
     "neighbours",
+    "on_one_grid",
     "outlines_over",
     "parcel_agreement",
     "parcel_identities",

@@ -143,15 +143,25 @@ def _counted(strips: Iterable[tuple[Any, Any]]) -> Pairs:
     )
 
 
+def on_one_grid(previous_path: Path, path: Path) -> bool:
+    """Whether two rasters have the same CRS, transform and size, so that `count_file_overlaps` compares them."""
+    with rasterio.open(previous_path) as before, rasterio.open(path) as after:
+        return _one_grid(before, after)
+
+
+def _one_grid(before: Any, after: Any) -> bool:
+    slack = _SHIFTS_OF_GRID * abs(after.transform.a)
+    shifted = any(abs(a - b) > slack for a, b in zip(before.transform[:6], after.transform[:6], strict=True))
+    return bool(before.shape == after.shape and not shifted and before.crs == after.crs)
+
+
 def _require_one_grid(before: Any, after: Any) -> None:
     for raster in (before, after):
         if raster.nodata not in (None, 0):
             raise LabelGridError(
                 f"nodata is {raster.nodata:g} in a label raster", where=raster.name, remedy="Labels mark nodata by 0"
             )
-    slack = _SHIFTS_OF_GRID * abs(after.transform.a)
-    shifted = any(abs(a - b) > slack for a, b in zip(before.transform[:6], after.transform[:6], strict=True))
-    if before.shape != after.shape or shifted or before.crs != after.crs:
+    if not _one_grid(before, after):
         raise LabelGridError(
             f"the label rasters lie on different grids: {_described(before)}; {_described(after)}",
             where=f"{before.name}, {after.name}",

@@ -1,21 +1,14 @@
 """Crops of past seasons on a segment's ground and around it: shares by hand, years without a map, what does not fit."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import rasterio
 from affine import Affine
 
 from agristat_platform.catalogue import CropNomenclature
-from agristat_platform.features import (
-    DICTIONARY_SCHEMA,
-    HISTORY_PREFIX,
-    LabelGridError,
-    SegmentMismatchError,
-    with_history_features,
-)
-from agristat_platform.segmentation import LabelGridError as SegmentGridError
-from agristat_platform.segmentation import link_segments, segment_identities
+from agristat_platform.features import HISTORY_PREFIX, SegmentMismatchError, history_features
+from agristat_platform.features.dictionary import dictionary_table, feature_table
+from agristat_platform.segmentation import LabelGridError, link_segments, segment_identities
 
 NOMENCLATURE = CropNomenclature.model_validate(
     {
@@ -43,11 +36,9 @@ def write(path, values, left=0):
 
 
 def joined(tmp_path, past, identities=None, ids=IDS):
-    table = pa.table({"segment_id": pa.array(ids, pa.uint32()), "ndvi": pa.array([0.5] * len(ids), pa.float32())})
     labels = write(tmp_path / "segments.tif", LABELS)
-    return with_history_features(
-        table, DICTIONARY_SCHEMA.empty_table(), labels, past, NOMENCLATURE, identities
-    )  # fmt: skip
+    columns = list(history_features(np.array(ids, np.uint32), labels, past, NOMENCLATURE, identities))
+    return feature_table(np.array(ids, np.uint32), columns), dictionary_table(columns)
 
 
 def test_shares_by_hand(tmp_path):
@@ -101,7 +92,7 @@ def test_identity_stands_beside_the_ground(tmp_path):
 
 
 def test_what_does_not_fit(tmp_path):
-    with pytest.raises((LabelGridError, SegmentGridError), match="different grids"):
+    with pytest.raises(LabelGridError, match="different grids"):
         joined(tmp_path, {1: write(tmp_path / "map.tif", LAST_YEAR, left=5)})
     with pytest.raises(SegmentMismatchError, match="segments of which there are no features"):
         joined(tmp_path, {1: write(tmp_path / "map.tif", LAST_YEAR)}, ids=[3, 5, 7])
