@@ -32,6 +32,7 @@ from agristat_platform.segmentation.elimination import eliminate_small_segments
 from agristat_platform.segmentation.errors import EmptyImageError
 from agristat_platform.segmentation.image_strips import ImageStrips, Progress, ReadRows, image_strips
 from agristat_platform.segmentation.kmeans import fit_clusters
+from agristat_platform.segmentation.segment_sums import SegmentSums, add_to_sums, empty_sums
 from agristat_platform.segmentation.shepherd_options import ShepherdOptions, checked_centres, checked_clusters
 from agristat_platform.segmentation.single_pixels import eliminate_single_pixels
 from agristat_platform.segmentation.spectral_clusters import (
@@ -39,7 +40,6 @@ from agristat_platform.segmentation.spectral_clusters import (
     mark_valid_pixels,
     sample_pixels,
 )
-from agristat_platform.segmentation.strip_sums import add_to_sums, empty_sums
 
 
 @dataclass(frozen=True)
@@ -266,6 +266,14 @@ def _clumps(clusters: npt.NDArray[Any], options: ShepherdOptions) -> tuple[npt.N
     return clump_up_to(clusters, options.eight, options.max_clump_pixels)
 
 
+def _sums(image: ImageStrips, labels: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]) -> SegmentSums:
+    for strip in image.strips("sums"):
+        if strip.top == 0:  # the image's type is known from its first strip
+            sums = empty_sums(sizes, image.bands, strip.pixels.dtype)
+        add_to_sums(strip.pixels, labels, strip.top, image.cols, sums)
+    return sums
+
+
 def _eliminated(
     image: ImageStrips,
     labels: npt.NDArray[np.uint32],
@@ -279,9 +287,7 @@ def _eliminated(
     singles = eliminate_single_pixels(image, labels, sizes, options.eight)
     # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
     sizes = close_gaps(labels, sizes)
-    sums = empty_sums(sizes, image.bands)
-    for strip in image.strips("sums"):
-        add_to_sums(strip.pixels, labels, strip.top, image.cols, sums)
+    sums = _sums(image, labels, sizes)
     limit = np.inf if max_distance is None else float(max_distance) ** 2
     small = eliminate_small_segments(labels, sums, sizes, options.min_pixels, limit, image.cols + 2, options.eight)
     del sums
