@@ -12,6 +12,12 @@ with half a nat for a side of boundary and half the logarithm of the pixels for 
 squares is twice a log-likelihood). They are joined where each is the other's cheapest neighbour (mutual best fit: Baatz
 and Schäpe 2000, "Multiresolution segmentation"), in rounds over the whole graph, or where the smaller is at most a
 quarter of its cheapest neighbour.
+
+Where fields vary within, by soil or vigour, that stops at parts of fields. So the texture within the regions is measured
+(`region_growing_texture`), the difference of two means is held against noise and texture together, pixels count as the
+independent ones that they are worth, and regions grow on; four times, as larger regions show more of it. Without texture
+nothing changes. That neighbouring pixels of an object are alike and are worth fewer independent ones is the effective
+sample size of spatial statistics (Cressie 1993, "Statistics for Spatial Data", section 1.3).
 """
 
 from __future__ import annotations
@@ -39,6 +45,7 @@ from agristat_platform.segmentation.region_growing_pixels import (
     pixel_noise,
     refine_boundaries,
 )
+from agristat_platform.segmentation.region_growing_texture import region_texture
 from agristat_platform.segmentation.shepherd_options import checked_image
 from agristat_platform.segmentation.spectral_clusters import valid_pixels
 
@@ -48,6 +55,11 @@ _LARGEST_TABLED_SIZE = 4096
 # Share of 2 × 2 squares inside one field that start as one region.
 _WHOLE_SQUARES = 0.95
 _BOUNDARY_SWEEPS = 4
+# Sides of the blocks that texture is measured on, pixels, one after the other: regions grow with each and hold larger ones.
+# More rounds begin to take fields for texture.
+_TEXTURE_BLOCKS = (3, 3, 4, 6)
+# Times the texture's variance that the difference of two neighbouring parts of a field has; of distant ones it is twice.
+_SHARE_BETWEEN_NEIGHBOURS = 1.0
 # About 20 rounds settle an image of fields; ramps without noise would take as many as they have steps.
 _ROUNDS_BEFORE_CHAINS = 60
 
@@ -62,14 +74,18 @@ class RegionGrowingResult:
         (rows, cols) uint32; 0 = nodata, segments 1..n without gaps, numbered in the raster order of their first pixel.
     noise:
         (bands,) float64, the noise that the image was measured to have, in its units.
+    texture:
+        (bands,) float64, standard deviation of the means of blocks within segments beside what noise explains, in the
+        image's units; 0 where there is none to be seen.
     threshold:
-        Factor on the difference that noise explains; 1.0 for "auto".
+        Factor on the difference that noise and texture explain; 1.0 for "auto".
     pixels:
         (n,) int64, pixels of segment k + 1.
     """
 
     labels: npt.NDArray[np.uint32]
     noise: npt.NDArray[np.float64]
+    texture: npt.NDArray[np.float64]
     threshold: float
     pixels: npt.NDArray[np.int64]
 
@@ -90,10 +106,10 @@ def segment_by_region_growing(
     """Cut an image into segments that differ by more than its noise (see the module for the criterion).
 
     The noise of each band is measured on the image. Squares of 2 × 2 pixels within the noise and single pixels grow on
-    their adjacency graph; regions below `min_pixels` then join their cheapest neighbour whatever the cost; pixels at
-    boundaries may go over to a neighbouring region that they fit better, as long as their own stays in one piece.
-    Nothing is random and nothing runs in parallel: the same image and options give the same labels. Time and memory
-    are linear in the pixels.
+    their adjacency graph, and on while neighbours differ by no more than noise and the texture within regions; regions
+    below `min_pixels` then join their cheapest neighbour whatever the cost; pixels at boundaries may go over to a
+    neighbouring region that they fit better, as long as their own stays in one piece. Nothing is random and nothing
+    runs in parallel: the same image and options give the same labels. Time and memory are linear in the pixels.
 
     Parameters
     ----------
@@ -138,13 +154,28 @@ def segment_by_region_growing(
     directions = noise_directions(image, valid.reshape(rows, cols), noise)
     scaled = in_noise_units(flat, valid, directions)
     eight = connectivity == 8
-    labels, means, sizes = _grown(scaled, valid, (rows, cols), factor, min_pixels, eight)
+    labels, regions = _grown(scaled, valid, (rows, cols), factor, min_pixels, eight)
+    means, sizes = regions.means, regions.sizes
     for _ in range(_BOUNDARY_SWEEPS):
         if refine_boundaries(scaled, labels, means, sizes, cols, min_pixels, _COST_PER_SIDE, eight) == 0:
             break
+    texture = region_texture(scaled, labels, cols, _TEXTURE_BLOCKS[-1])
     # A place for nodata, label 0, in front.
     pixels = renumber(labels, np.concatenate([[0], sizes.astype(np.int64)]))
-    return RegionGrowingResult(labels=labels.reshape(rows, cols), noise=noise, threshold=factor, pixels=pixels)
+    return RegionGrowingResult(
+        labels=labels.reshape(rows, cols),
+        noise=noise,
+        texture=_in_image_units(texture, directions),
+        threshold=factor,
+        pixels=pixels,
+    )
+
+
+def _in_image_units(texture: npt.NDArray[np.float64], directions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Standard deviation (bands,) of a covariance along the directions of the noise."""
+    back = np.linalg.inv(directions)
+    deviations: npt.NDArray[np.float64] = np.sqrt(np.maximum(np.einsum("ij,ik,kj->j", back, texture, back), 0.0))
+    return deviations
 
 
 def _grown(
@@ -154,33 +185,71 @@ def _grown(
     threshold: float,
     min_pixels: int,
     eight: bool,
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Labels 1..n (pixels,), means (n, bands) in noise and sizes (n,): first by the criterion, then until none is too small."""
+) -> tuple[npt.NDArray[np.uint32], _Regions]:
+    """Labels 1..n (pixels,) and their regions: first by the noise, then by texture too, then until none is too small."""
     rows, cols = shape
     bands = scaled.shape[1]
     limit = np.float32(stats.chi2.ppf(_WHOLE_SQUARES, 3 * bands))
     labels, means, sizes = first_regions(scaled, valid, rows, cols, limit)
     first, second, sides = region_edges(labels, cols, len(sizes), eight)
+    regions = _Regions(means, sizes, first, second, sides)
+    texture = np.zeros((bands, bands))
+    _join(regions, labels, texture, threshold, 0)
+    for side in _TEXTURE_BLOCKS:
+        texture = region_texture(scaled, labels, cols, side)
+        _join(regions, labels, texture, threshold, 0)
+    _join(regions, labels, texture, threshold, min_pixels)
+    return labels, regions
+
+
+@dataclass
+class _Regions:
+    """The graph: means (n, bands) in noise, sizes (n,), and edges with the sides they share."""
+
+    means: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.float64]
+    first: npt.NDArray[np.uint32]
+    second: npt.NDArray[np.uint32]
+    sides: npt.NDArray[np.float32]
+
+
+def _join(
+    regions: _Regions,
+    labels: npt.NDArray[np.uint32],
+    texture: npt.NDArray[np.float64],
+    threshold: float,
+    least_size: int,
+) -> None:
+    """Join regions, in place, until no two may be joined under this texture and none is smaller than `least_size`."""
+    bands = regions.means.shape[1]
+    parameter_cost = (bands * np.log1p(np.arange(_LARGEST_TABLED_SIZE))).astype(np.float32)
+    variances, directions = np.linalg.eigh(texture)
+    between = np.maximum(_SHARE_BETWEEN_NEIGHBOURS * variances, 0).astype(np.float32)
+    if texture.any():
+        means = np.einsum("ij,jk->ik", regions.means, directions.astype(np.float32))
+    else:
+        means, between = regions.means, between[:0]
+    sizes, first, second, sides = regions.sizes, regions.first, regions.second, regions.sides
     costs = np.zeros(len(first), dtype=np.float32)
     changed = np.ones(len(sizes), dtype=np.bool_)
-    parameter_cost = (bands * np.log1p(np.arange(_LARGEST_TABLED_SIZE))).astype(np.float32)
-    for least_size in (0, min_pixels):
-        rounds = 0
-        while True:
-            best, cost = best_neighbours(
-                first, second, sides, costs, means, sizes, changed, _COST_PER_SIDE, parameter_cost
-            )
-            chains = rounds >= _ROUNDS_BEFORE_CHAINS
-            target, numbers, n = merge_targets(best, cost, sizes, np.float32(threshold), least_size, chains)
-            if n == len(sizes):
-                changed[:] = False
-                break
-            (first, second, sides, costs), means, sizes, changed = contract(
-                first, second, sides, costs, means, sizes, target, numbers, n
-            )
-            follow(labels, numbers)
-            rounds += 1
-    return labels, means, sizes
+    rounds = 0
+    while True:
+        best, cost = best_neighbours(
+            first, second, sides, costs, means, sizes, changed, _COST_PER_SIDE, parameter_cost, between
+        )
+        chains = rounds >= _ROUNDS_BEFORE_CHAINS
+        target, numbers, n = merge_targets(best, cost, sizes, np.float32(threshold), least_size, chains)
+        if n == len(sizes):
+            break
+        (first, second, sides, costs), means, sizes, changed = contract(
+            first, second, sides, costs, means, sizes, target, numbers, n
+        )
+        follow(labels, numbers)
+        rounds += 1
+    if texture.any():
+        means = np.einsum("ik,jk->ij", means, directions.astype(np.float32))
+    regions.means, regions.sizes = means, sizes
+    regions.first, regions.second, regions.sides = first, second, sides
 
 
 def _checked_options(min_pixels: int, threshold: float | str, connectivity: int) -> float:

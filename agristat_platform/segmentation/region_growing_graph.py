@@ -124,12 +124,13 @@ def _comes_first(a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def best_neighbours(first, second, sides, costs, means, sizes, changed, per_side, parameter_cost):  # type: ignore[no-untyped-def]
+def best_neighbours(first, second, sides, costs, means, sizes, changed, per_side, parameter_cost, texture):  # type: ignore[no-untyped-def]
     """Each region's neighbour at the least relative cost, and that cost (infinite without a neighbour).
 
     The cost of an edge is what joining the two adds to the sum of squares, over `per_side` times their shared sides plus
     the `parameter_cost` (by size) of the smaller one. `costs` of edges at a region marked in `changed` are computed anew,
-    in place; the others stand.
+    in place; the others stand. `texture`, (bands,) and perhaps empty, is the variance that the difference of two parts of
+    one field has along each band beside that of noise; see `_textured_cost`.
     """
     n_regions, n_bands = means.shape
     best = np.zeros(n_regions, dtype=np.uint32)
@@ -138,13 +139,16 @@ def best_neighbours(first, second, sides, costs, means, sizes, changed, per_side
     for e in range(len(first)):
         a, b = first[e], second[e]
         if changed[a] or changed[b]:
-            distance = np.float32(0.0)
-            for k in range(n_bands):
-                difference = means[a, k] - means[b, k]
-                distance += difference * difference
             smaller, larger = min(sizes[a], sizes[b]), max(sizes[a], sizes[b])
-            allowed = per_side * sides[e] + parameter_cost[min(int(smaller), largest)]
-            costs[e] = distance * (smaller * larger / (smaller + larger)) / allowed
+            if len(texture) > 0:
+                costs[e] = _textured_cost(means[a], means[b], smaller, larger, per_side * sides[e], texture)
+            else:
+                distance = np.float32(0.0)
+                for k in range(n_bands):
+                    difference = means[a, k] - means[b, k]
+                    distance += difference * difference
+                allowed = per_side * sides[e] + parameter_cost[min(int(smaller), largest)]
+                costs[e] = distance * (smaller * larger / (smaller + larger)) / allowed
         relative = costs[e]
         if relative < cost[a] or (relative == cost[a] and _comes_first(a, b, a, best[a])):
             cost[a] = relative
@@ -153,6 +157,24 @@ def best_neighbours(first, second, sides, costs, means, sizes, changed, per_side
             cost[b] = relative
             best[b] = a
     return best, cost
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _textured_cost(one, other, smaller, larger, boundary, texture):  # type: ignore[no-untyped-def]
+    """Relative cost of an edge where means vary by texture too.
+
+    A mean of n pixels has variance 1/n + t/2, as if of 1 / (1/n + t/2) independent ones: those count in the second mean's
+    cost, and the boundary's is scaled by the share of their evidence that noise alone would leave.
+    """
+    noise = np.float32(1.0 / smaller + 1.0 / larger)
+    distance, mean_cost, left = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for k in range(len(texture)):
+        difference = one[k] - other[k]
+        variance = noise + texture[k]
+        distance += difference * difference / variance
+        mean_cost += np.log1p(np.float32(1.0) / (np.float32(1.0 / smaller) + np.float32(0.5) * texture[k]))
+        left += noise / variance
+    return distance / (boundary * left / len(texture) + mean_cost)
 
 
 @njit(cache=True, nogil=True)
