@@ -81,6 +81,35 @@ def raster_grid(name: str, paths: Iterable[Path], grid: Grid) -> dg.AssetCheckRe
 
 def geometry(name: str, table: pa.Table, grid: Grid) -> dg.AssetCheckResult:
     """Geometries are valid, none is empty, all lie on the region's grid."""
+    problems = _geometry_problems(table, grid)
+    return _result(
+        name,
+        table.num_rows > 0 and not problems,
+        description=_named(problems) or None,
+        geometries=table.num_rows,
+        problems=len(problems),
+    )
+
+
+def geometry_of_file(name: str, path: Path, grid: Grid) -> dg.AssetCheckResult:
+    """`geometry` of a table as written, one row group of which is held at a time."""
+    problems: list[str] = []
+    rows = 0
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=["geometry"])
+            problems += _geometry_problems(table, grid, first_row=rows)
+            rows += table.num_rows
+    return _result(
+        name,
+        rows > 0 and not problems,
+        description=_named(problems) or None,
+        geometries=rows,
+        problems=len(problems),
+    )
+
+
+def _geometry_problems(table: pa.Table, grid: Grid, *, first_row: int = 0) -> list[str]:
     shapes = read_geometry(table)
     valid = is_valid(shapes)
     left, bottom, right, top = grid.bounds
@@ -92,16 +121,10 @@ def geometry(name: str, table: pa.Table, grid: Grid) -> dg.AssetCheckResult:
         | (bounds[:, 2] > right + slack)
         | (bounds[:, 3] > top + slack)
     )
-    problems = [f"row {i}: {is_valid_reason(shapes[i])}" for i in np.flatnonzero(~valid)]
-    problems += [f"row {i}: empty" for i in np.flatnonzero(shapely.is_empty(shapes))]
-    problems += [f"row {i}: outside the region's grid" for i in np.flatnonzero(outside)]
-    return _result(
-        name,
-        table.num_rows > 0 and not problems,
-        description=_named(problems) or None,
-        geometries=table.num_rows,
-        problems=len(problems),
-    )
+    problems = [f"row {first_row + i}: {is_valid_reason(shapes[i])}" for i in np.flatnonzero(~valid)]
+    problems += [f"row {first_row + i}: empty" for i in np.flatnonzero(shapely.is_empty(shapes))]
+    problems += [f"row {first_row + i}: outside the region's grid" for i in np.flatnonzero(outside)]
+    return problems
 
 
 def cloud_free_cover(name: str, layers: pa.Table, *, minimum: float) -> dg.AssetCheckResult:

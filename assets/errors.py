@@ -13,3 +13,7 @@ class BlockingCheckFailedError(AgristatError):
 
 class PlanChangedError(AgristatError):
     """What a run works on changed while it went on."""
+
+
+class RegionTooLargeError(AgristatError):
+    """A method would need more memory for the region than the machine has."""

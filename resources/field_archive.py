@@ -1,4 +1,4 @@
-"""Where labels and field observations come from: the simulated landscape, delivered files, or a recorded survey.
+"""Where labels, field observations and reference parcels come from: the simulated landscape, delivered files, a recorded survey.
 
 What belongs here: finding and reading what a region's file names, and recording what was read. What does not: checking or using it.
 """
@@ -12,12 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
+import shapely
 
 from agristat_platform import sampling, simulation
-from agristat_platform.catalogue import CropNomenclature, Region, Settings
+from agristat_platform.catalogue import SIMULATED_REFERENCE, CropNomenclature, Region, Settings
 from agristat_platform.classification import LABELS_SCHEMA, read_labelled_series, read_vector_labels
-from agristat_platform.geometry import geometry_crs
+from agristat_platform.geometry import geometry_crs, with_geometry
 from agristat_platform.provenance import ExternalRecord, sha256_file
+from agristat_platform.segmentation import read_polygons
 from resources.errors import FieldArchiveError
 
 REQUIRED_LABEL_COLUMNS = ("label_id", "crop_code", "geometry", "role")
@@ -41,6 +43,15 @@ class Observations:
     field_data: pa.Table
     source: str
     external: tuple[ExternalRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceParcels:
+    """Parcels that segments are compared with: GeoParquet table with `geometry`, and what to call them."""
+
+    parcels: pa.Table
+    source: str
+    external: tuple[ExternalRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,31 @@ class FieldArchive:
         return DeliveredLabels(
             table.select([n for n in LABELS_SCHEMA.names if n in table.column_names]), None, "delivered file", record
         )
+
+    def reference_parcels(self, region: Region, season: str) -> ReferenceParcels | None:
+        """The parcels that `segmentation.reference` names; None where it names none.
+
+        Raises
+        ------
+        FieldArchiveError
+            The file is not there.
+        ParcelRegisterError, LandscapeNotPreparedError
+            It cannot be read; the simulated region is not prepared.
+        """
+        settings = region.segmentation
+        if settings.reference is None:
+            return None
+        if settings.reference == SIMULATED_REFERENCE:
+            table = simulation.true_parcels(self.settings.archive_dir, region, season)
+            truth = self.settings.archive_dir / region.code / "truth" / season / "parcels.parquet"
+            return ReferenceParcels(
+                table, "SIMULATED: the true parcels of the simulation", (_record("simulated parcels", truth),)
+            )
+        path = self.settings.data_file(settings.reference, season)
+        self._require(path, "put the file there, or change segmentation.reference")
+        polygons = read_polygons(path, region.crs, layer=settings.reference_layer)
+        table = with_geometry(pa.table({"geometry": pa.array(shapely.to_wkb(polygons), pa.binary())}), region.crs)
+        return ReferenceParcels(table, f"parcels of {path.name}", (_record("reference parcels", path),))
 
     def land_use(self, region: Region) -> Path:
         """The land-use raster strata are made from (1: cultivated, 2: not).

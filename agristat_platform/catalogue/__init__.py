@@ -33,6 +33,7 @@ from agristat_platform.catalogue.nomenclature import Crop, CropNomenclature
 from agristat_platform.catalogue.partition import Partition
 from agristat_platform.catalogue.region import Region
 from agristat_platform.catalogue.region_sections import (
+    SIMULATED_REFERENCE,
     EstimationSettings,
     RecordedSurvey,
     SegmentationSettings,
@@ -54,6 +55,7 @@ from agristat_platform.catalogue.seasons import (
 from agristat_platform.catalogue.settings import CatalogueEndpoint, ExecutionSection, Settings, load_settings
 
 __all__ = [
+    "SIMULATED_REFERENCE",
     "Catalogue",
     "CatalogueEndpoint",
     "CatalogueError",

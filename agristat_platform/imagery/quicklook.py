@@ -37,6 +37,7 @@ def quicklook(
     bands: tuple[str, str, str] | None = None,
     interval: int | None = None,
     simulated: bool = False,
+    part: tuple[slice, slice] | None = None,
 ) -> bytes:
     """PNG of one interval of the composites, at most 640 pixels a side.
 
@@ -52,6 +53,8 @@ def quicklook(
         Number of the interval; None: the one with most valid pixels (the first of equals).
     simulated:
         Write "simulated data" into the picture, which also names its interval and statistic where there is room.
+    part:
+        Rows and columns of the grid to show, with starts and stops; None: all of it.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def quicklook(
         raise UnknownBandError(
             f"no layer {', '.join(absent)} in interval {interval}", where=str(folder), remedy="See the layers table"
         )
-    values = np.stack([_values(folder, picked[band]) for band in chosen])
+    values = np.stack([_values(folder, picked[band], part) for band in chosen])
     first = picked[chosen[0]]
     said = f"{first['interval_start']} to {first['interval_end'] - timedelta(days=1)}, {first['statistic']}"
     return _png(values, f"{SIMULATED}, {said}" if simulated else said)
@@ -102,8 +105,12 @@ def _clearest(rows: Sequence[Mapping[str, Any]], bands: set[str]) -> int:
     return max(intervals, key=lambda number: (shares[number], -number))
 
 
-def _values(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:
-    values = read_layers(folder / row["file"], [row], most_pixels=LONGEST_SIDE)[0]
+def _values(folder: Path, row: Mapping[str, Any], part: tuple[slice, slice] | None) -> NDArray[np.float32]:
+    if part is None:
+        values = read_layers(folder / row["file"], [row], most_pixels=LONGEST_SIDE)[0]
+    else:
+        step = -(-max(side.stop - side.start for side in part) // LONGEST_SIDE)
+        values = read_layers(folder / row["file"], [row], part[0])[0][::step, part[1]][:, ::step]
     if row["unit"].startswith("linear power"):
         values = (10 * np.log10(np.maximum(values, 1e-6))).astype(np.float32)
     return values

@@ -19,7 +19,7 @@ GRAPH = {
         "segmentation",
         "earth-observation",
         "composites segments",
-        "schema! crs_and_grid! geometry! labels_and_polygons_agree",
+        "schema! crs_and_grid! geometry! labels_and_polygons_agree links_to_season_before agreement_with_reference",
     ),
     "time_series": (
         "features",
