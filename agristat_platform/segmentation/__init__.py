@@ -7,6 +7,7 @@ are in `features`.
 from agristat_platform.segmentation.adjacency import file_neighbours, neighbours
 from agristat_platform.segmentation.errors import (
     EmptyImageError,
+    FieldBoundariesError,
     ImageShapeError,
     ImageSourceError,
     LabelGridError,
@@ -18,6 +19,7 @@ from agristat_platform.segmentation.errors import (
     SegmentLinksError,
     TooManySegmentsError,
 )
+from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps, on_one_grid
 from agristat_platform.segmentation.parcel_agreement import (
@@ -58,16 +60,12 @@ from agristat_platform.segmentation.season_links import (
     segment_identities,
 )
 from agristat_platform.segmentation.segment_files import RasterSegments, segment_raster
-from agristat_platform.segmentation.shepherd import (
-    SegmentationResult,
-    automatic_max_distance,
-    segment_clusters,
-    segment_image,
-    segment_strips,
-)
+from agristat_platform.segmentation.shepherd import segment_clusters, segment_image, segment_strips
+from agristat_platform.segmentation.shepherd_steps import SegmentationResult, automatic_max_distance
 
 __all__ = [
     "CROP_HISTORY_SCHEMA",
+    "FIELD_BOUNDARIES_SCHEMA",
     "IDENTITIES",
     "IDENTITY_SCHEMA",
     "LINKS_SCHEMA",
@@ -80,6 +78,7 @@ __all__ = [
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
     "EmptyImageError",
+    "FieldBoundariesError",
     "ImageShapeError",
     "ImageSourceError",
     "LabelGridError",
@@ -124,5 +123,6 @@ __all__ = [
     "segment_polygons",
     "segment_raster",
     "segment_strips",
+    "write_field_boundaries",
     "write_labels",
 ]

@@ -1,6 +1,6 @@
 """Segmentation of rasters in files, into a label file: of any size, in bounded memory.
 
-Belongs here: `segment_raster`. The segmentation itself is in `shepherd`, the files in `image_files` and `label_files`.
+Belongs here: `segment_raster`. The segmentation itself is in `shepherd_steps`, the files in `image_files` and `label_files`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from agristat_platform.segmentation.errors import LabelTargetError
 from agristat_platform.segmentation.image_files import ImageFiles
 from agristat_platform.segmentation.image_strips import ImageStrips, Progress
 from agristat_platform.segmentation.label_files import LabelTarget
-from agristat_platform.segmentation.shepherd import segmented
 from agristat_platform.segmentation.shepherd_options import ShepherdOptions, check_rows
+from agristat_platform.segmentation.shepherd_steps import segmented
 
 _SHARE_OF_WRITING = 0.1  # of all work; only the progress that is shown depends on it
 
