@@ -1,24 +1,23 @@
-"""Segment statistics timed against named peers in the same run, and the memory of a season's layers.
+"""Segment statistics timed against named peers in the same run, and their values compared.
 
-    python benchmarks/segment_statistics.py [--rows 2000 --side 20 --bands 4] [--pyshepseg CHECKOUT] [--memory]
+    python benchmarks/segment_statistics.py [--rows 2000 --side 20 --bands 4] [--pyshepseg CHECKOUT]
 
 Peers: exactextract over the segments' polygons, by rows of the raster (its faster way), on a quarter of them;
 pyshepseg.tilingstats (github.com/ubarsc/pyshepseg; not on the index, so its checkout is named) from files. Its accumulation,
 completion and pages of attributes run as published, tile by tile; GDAL's Python package is not needed: tiles are read by
 rasterio on both sides, and writing the attribute table is spared the peer. Times are CPU seconds of one process after
-compilation, the least of several runs; means are compared with exactextract's. `--memory` takes a million segments by 240
-layers made on the fly instead, and prints the peak of the process.
+compilation, the least of several runs; values are compared with
+both peers'.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +108,18 @@ def against_exactextract(labels: np.ndarray, band: np.ndarray, side: int, repeat
         own, result = timed(lambda names=ours: SegmentPixels(labels).describe(band, names), repeats)
         again = SegmentPixels(labels)
         kernel, _ = timed(lambda names=ours, of=again: of.describe(band, names), repeats)
-        if name == "moments":
-            worst = float(np.abs(result["mean"][:count] - found["mean"].to_numpy()).max())
-            print(f"means differ by at most {worst:.1e}")
+        by_segment = np.sort(band.ravel()[np.argsort(labels.ravel(), kind="stable")].reshape(-1, side**2), axis=1)
+        # of equal values exactextract makes one of greater weight, which moves its percentiles
+        unlike = (np.diff(by_segment[:count], axis=1) > 0).all(axis=1)
+        of = unlike if name != "moments" else np.ones(count, np.bool_)
+        worst = {
+            statistic: float(np.abs(result[statistic][:count] - found.iloc[:, 1 + k].to_numpy())[of].max(initial=0.0))
+            for k, statistic in enumerate(ours)
+        }
+        print(
+            f"differ from exactextract's by at most {', '.join(f'{name} {by:.1e}' for name, by in worst.items())} "
+            f"({of.sum()} of {count} segments; for percentiles those without equal values)"
+        )
         share = labels.size / part.size
         report(f"{name}, first band (grouping included)", labels.size, own, "exactextract", peer * share)
         report(f"{name}, every further band", labels.size, kernel, "exactextract", peer * share)
@@ -148,8 +156,11 @@ def against_tilingstats(stats: Any, labels: np.ndarray, bands: list[np.ndarray],
              [("pixcount",), ("mean",), ("stddev",), ("min",), ("max",), *(("percentile", q) for q in (5, 25, 50, 75, 95))]),
         ):  # fmt: skip
             selection = [("c" + "_".join(map(str, one)), *one) for one in theirs]
-            peer, _ = timed(lambda s=selection: published(stats, label_file, files[0], s, sizes), max(2, repeats // 2))
-            own, _ = timed(lambda names=ours: from_files(label_file, files, names), repeats)
+            peer, pages = timed(
+                lambda s=selection: published(stats, label_file, files[0], s, sizes), max(2, repeats // 2)
+            )
+            own, found = timed(lambda names=ours: from_files(label_file, files, names), repeats)
+            compare_with_tilingstats(pages, found[0], labels, bands[0], ours)
             report(
                 f"{name} from files, {len(files)} bands",
                 labels.size * len(files),
@@ -159,12 +170,44 @@ def against_tilingstats(stats: Any, labels: np.ndarray, bands: list[np.ndarray],
             )
 
 
-def published(stats: Any, label_file: Path, file: Path, selection: list[tuple[Any, ...]], sizes: np.ndarray) -> int:
-    """The peer's own loop over tiles for one band; complete pages are dropped instead of written."""
+def compare_with_tilingstats(
+    pages: list[Any], found: dict[str, np.ndarray], labels: np.ndarray, band: np.ndarray, names: Sequence[str]
+) -> None:
+    """Every value against the peer's, whose percentile is the least value with p % of the pixels at or below it.
+
+    Ours interpolates between order statistics, so that for percentiles the peer is compared with its own definition on the
+    sorted values, and the greatest distance between the two definitions is told.
+    """
+    n = len(found[names[0]])
+    whole = [name for name in names if name not in ("mean", "std")]
+    theirs = {name: np.full(n + 1, np.nan) for name in names}
+    for page in pages:
+        places = slice(int(page.startSegId), int(page.startSegId) + page.intcols.shape[1])
+        for k, name in enumerate(whole):
+            theirs[name][places] = page.intcols[k]
+        for k, name in enumerate(("mean", "std")):
+            theirs[name][places] = page.floatcols[k]
+    by_segment = np.sort(band.ravel()[np.argsort(labels.ravel(), kind="stable")].reshape(n, -1), axis=1)
+    told = []
+    for name in names:
+        apart = float(np.abs(theirs[name][1:] - found[name]).max())
+        told.append(f"{name} {apart:.1e}")
+        if name in PERCENTILES:
+            place = int(np.ceil(by_segment.shape[1] * float(name[1:]) / 100)) - 1
+            gap = (by_segment[:, min(place + 1, by_segment.shape[1] - 1)] - by_segment[:, place - 1]).max()
+            same = bool((theirs[name][1:] == by_segment[:, place]).all())
+            told[-1] += f" (theirs are order statistic {place + 1}: {same}; its neighbours lie up to {gap} apart)"
+    print("differ from tilingstats' by at most", ", ".join(told))
+
+
+def published(
+    stats: Any, label_file: Path, file: Path, selection: list[tuple[Any, ...]], sizes: np.ndarray
+) -> list[Any]:
+    """The peer's own loop over tiles for one band; complete pages are kept instead of written."""
     fast, integers, floats = stats.makeFastStatsSelection(list(range(len(selection))), selection)
     segments, pages, missing = stats.createSegDict(), stats.createPagedRat(), stats.createNoDataDict()
     nodata = stats.numbaTypeForImageType(0)
-    written = 0
+    complete = []
     tile = stats.tiling.TILESIZE
     with rasterio.open(label_file) as labels, rasterio.open(file) as band:
         for top in range(0, band.height, tile):
@@ -176,9 +219,8 @@ def published(stats: Any, label_file: Path, file: Path, selection: list[tuple[An
                 stats.calcStatsForCompletedSegs(segments, missing, -9999, pages, fast, sizes, integers, floats)
                 for page in np.array(list(pages), np.uint32):
                     if pages[page].pageComplete():
-                        written += 1
-                        pages.pop(page)
-    return written
+                        complete.append(pages.pop(page))
+    return complete
 
 
 def from_files(label_file: Path, files: list[Path], names: tuple[str, ...]) -> list[dict[str, np.ndarray]]:
@@ -198,40 +240,6 @@ def from_files(label_file: Path, files: list[Path], names: tuple[str, ...]) -> l
     return [layer.result() for layer in layers]
 
 
-def memory(side: int, segments: int, n_layers: int, at_once: int, names: tuple[str, ...]) -> None:
-    """Statistics of many layers over many segments: layers of a batch are made row strip by row strip."""
-    across = int(segments**0.5)
-    width = across * side
-
-    def labels(rows: slice) -> np.ndarray:
-        first = np.arange(rows.start, rows.stop) // side * across
-        return (first[:, np.newaxis] + np.arange(width) // side + 1).astype(np.uint32)
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start, clock = time.process_time(), time.perf_counter()
-    strips = SegmentStrips(labels, (width, width))
-    digest = 0.0
-    with tempfile.TemporaryFile() as target:
-        for first in range(0, n_layers, at_once):
-            layers = [LayerStatistics(len(strips.ids), names) for _ in range(first, min(n_layers, first + at_once))]
-            for strip in strips.strips():
-                base = (strip.labels.astype(np.float32) * np.float32(1e-6)).reshape(strip.shape)
-                for k, layer in enumerate(layers):
-                    layer.add(strip, base + np.float32((first + k) / n_layers))
-            while layers:
-                for values in layers.pop(0).result().values():
-                    target.write(values.astype(np.float32).data)
-                    digest += float(values[-1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    values = width * width * n_layers
-    print(
-        f"{len(strips.ids)} segments × {n_layers} layers ({', '.join(names)}; {at_once} layers at once, {width}² pixels): "
-        f"peak {peak:.0f} MiB ({before:.0f} before), {time.process_time() - start:.0f} CPU-s, "
-        f"{time.perf_counter() - clock:.0f} s, {values / (time.process_time() - start) / 1e6:.0f} Mvalues/s, "
-        f"sum of the last segment {digest:.3f}"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2000)
@@ -240,13 +248,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pyshepseg", type=Path, help="a checkout of github.com/ubarsc/pyshepseg")
-    parser.add_argument("--memory", action="store_true", help="only a million segments × 240 layers, with the peak")
-    parser.add_argument("--statistics", default="count,mean,std", help="of --memory")
-    parser.add_argument("--at-once", type=int, default=8, help="layers in a batch of --memory")
     options = parser.parse_args()
-    if options.memory:
-        memory(4, 1_000_000, 240, options.at_once, tuple(options.statistics.split(",")))
-        return
     labels = squares(options.rows, options.side)
     rng = np.random.default_rng(options.seed)
     bands = [rng.integers(1, 4000, labels.shape).astype(np.uint16) for _ in range(options.bands)]

@@ -33,6 +33,7 @@ from agristat_platform.features.overpass_units import (
     plan_observations,
 )
 from agristat_platform.features.pixel_series import PixelWriter, index_scale, write_pixel_series
+from agristat_platform.features.polygon_files import polygon_file_statistics
 from agristat_platform.features.polygon_statistics import polygon_statistics
 from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
 from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
@@ -162,6 +163,7 @@ __all__ = [
     "plan_observations",
     "plan_series",
     "plausible_range",
+    "polygon_file_statistics",
     "polygon_statistics",
     "psri",
     "radar_vegetation_index",

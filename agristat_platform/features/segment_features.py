@@ -109,7 +109,7 @@ def segment_features_by_strips(
 ) -> tuple[pa.Table, pa.Table]:
     """The tables of `segment_features`, byte for byte, from rasters that are read by strips of rows.
 
-    Held at once, beside the features (4 bytes a segment and column): 48 bytes a segment for every layer and index of one
+    Held at once, beside the features (4 bytes a segment and column): 32 to 48 bytes a segment for every layer and index of one
     collection and interval, the strip of these layers, and for percentiles the values of segments that go on below it.
 
     Parameters
@@ -139,9 +139,9 @@ def segment_feature_columns(
 ) -> FeatureColumns:
     """The columns that a region's settings ask for, each on disk as soon as it is made.
 
-    Held at once: 48 bytes a segment for every layer and index of one collection and interval (with percentiles 8 more each,
-    with texture 24), the strip of these layers, and what segments that go on below it need. The table itself is not held,
-    however many columns it has.
+    Held at once: 32 bytes a segment for every layer and index of one collection and interval (with extremes 48,
+    with percentiles 8 more each, with texture 24), the strip of these layers, and what segments that go on below it need. The
+    table itself is not held, however many columns it has.
 
     Parameters
     ----------

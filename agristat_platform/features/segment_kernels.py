@@ -26,14 +26,15 @@ def pixel_counts(labels, highest):  # type: ignore[no-untyped-def]
     return counts
 
 
-def no_moments(n_segments: int) -> npt.NDArray[np.float64]:
+def no_moments(n_segments: int, *, extremes: bool = True) -> npt.NDArray[np.float64]:
     """The table that `add_moments` adds to: (n_segments + 1, 6) with the columns COUNT, ORIGIN, SUM, SQUARES, LEAST, MOST.
 
-    Row 0 is nodata and unused.
+    Row 0 is nodata and unused. Without `extremes` the last two columns are not there.
     """
-    table = np.zeros((n_segments + 1, 6))
-    table[:, LEAST] = np.inf
-    table[:, MOST] = -np.inf
+    table = np.zeros((n_segments + 1, 6 if extremes else 4))
+    if extremes:
+        table[:, LEAST] = np.inf
+        table[:, MOST] = -np.inf
     return table
 
 
@@ -45,31 +46,21 @@ def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
     otherwise cancel. Each pixel is added to what stands in the table, in order, so that a raster added in strips of rows
     gives the bytes of the raster added whole.
     """
+    extremes = table.shape[1] > LEAST
     current = np.uint32(0)
     row = table[0]
-    n, origin, total, squares, least, most = row[COUNT], row[ORIGIN], row[SUM], row[SQUARES], row[LEAST], row[MOST]
+    n, origin, total, squares, least, most = 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
     for p in range(len(labels)):
         label = labels[p]
         if label != current:  # pixels of a segment come in runs: keep its row in registers
-            row = table[current]
-            row[COUNT], row[ORIGIN], row[SUM], row[SQUARES], row[LEAST], row[MOST] = (
-                n,
-                origin,
-                total,
-                squares,
-                least,
-                most,
-            )
+            row[COUNT], row[ORIGIN], row[SUM], row[SQUARES] = n, origin, total, squares
+            if extremes:
+                row[LEAST], row[MOST] = least, most
             current = label
             row = table[current]
-            n, origin, total, squares, least, most = (
-                row[COUNT],
-                row[ORIGIN],
-                row[SUM],
-                row[SQUARES],
-                row[LEAST],
-                row[MOST],
-            )
+            n, origin, total, squares = row[COUNT], row[ORIGIN], row[SUM], row[SQUARES]
+            if extremes:
+                least, most = row[LEAST], row[MOST]
         value = np.float64(values[p])
         if value - value == 0.0:  # finite
             if n == 0.0:
@@ -80,8 +71,9 @@ def add_moments(labels, values, table):  # type: ignore[no-untyped-def]
             squares += difference * difference
             least = min(least, value)
             most = max(most, value)
-    row = table[current]
-    row[COUNT], row[ORIGIN], row[SUM], row[SQUARES], row[LEAST], row[MOST] = n, origin, total, squares, least, most
+    row[COUNT], row[ORIGIN], row[SUM], row[SQUARES] = n, origin, total, squares
+    if extremes:
+        row[LEAST], row[MOST] = least, most
 
 
 @njit(cache=True, nogil=True)
