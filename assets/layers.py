@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,6 @@ import numpy.typing as npt
 
 from agristat_platform import imagery
 from resources.storage import StoredVersion
-
-Key = tuple[str, int]
-
-
-def layer_reader(composites: StoredVersion) -> Callable[[dict[str, Any]], npt.NDArray[np.float32]]:
-    """Physical values of one row of the layers table; a COG's blocks hold all bands, so an interval is read at once."""
-    rows = composites.table("layers").to_pylist()
-
-    @lru_cache(maxsize=2)
-    def read_interval(file: str, interval: int) -> dict[int, npt.NDArray[np.float32]]:
-        wanted = [row for row in rows if row["file"] == file and row["interval"] == interval]
-        values = imagery.read_layers(composites.path(file), wanted)
-        return {row["band_index"]: values[k] for k, row in enumerate(wanted)}
-
-    def read(row: dict[str, Any]) -> npt.NDArray[np.float32]:
-        return read_interval(row["file"], row["interval"])[row["band_index"]]
-
-    return read
 
 
 def layer_rows_reader(

@@ -22,9 +22,7 @@ def packages_used(module: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "agristat_platform":
             used |= {name.name for name in node.names}
         if isinstance(node, ast.ImportFrom) and node.module == "assets.layers":
-            used |= {"imagery"} & {
-                "imagery" for name in node.names if name.name in ("layer_reader", "layer_rows_reader")
-            }
+            used |= {"imagery"} & {"imagery" for name in node.names if name.name == "layer_rows_reader"}
     return used - GROUND_FLOOR
 
 

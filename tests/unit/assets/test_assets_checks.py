@@ -77,9 +77,22 @@ def test_geometry(shape, named):
     assert (result.description or "").startswith(named or "")
 
 
-def test_a_table_without_any_geometry_does_not_pass():
+def test_a_table_without_any_geometry_does_not_pass(tmp_path):
     empty = pa.table({"geometry": pa.array([], pa.binary())})
     assert not checks.geometry("geometry", empty, GRID).passed
+    pq.write_table(empty, tmp_path / "empty.parquet")
+    assert not checks.geometry_of_file("geometry", tmp_path / "empty.parquet", GRID).passed
+
+
+def test_geometry_of_a_file_counts_rows_over_its_row_groups(tmp_path):
+    inside = shapely.to_wkb(shapely.box(500000, 4599990, 500010, 4600000))
+    for name, last in (("good", inside), ("bad", shapely.to_wkb(shapely.Polygon()))):
+        table = pa.table({"segment_id": [1, 2, 3, 4, 5], "geometry": [inside] * 4 + [last]})
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=2)
+    assert checks.geometry_of_file("geometry", tmp_path / "good.parquet", GRID).passed
+    bad = checks.geometry_of_file("geometry", tmp_path / "bad.parquet", GRID)
+    assert (bad.passed, bad.description) == (False, "row 4: empty")
+    assert bad.metadata["geometries"].value == 5
 
 
 def test_class_support_names_the_classes_that_are_thin():

@@ -11,8 +11,9 @@ import pytest
 import shapely
 
 from agristat_platform.catalogue import load_catalogue, load_settings
-from agristat_platform.geometry import with_geometry
+from agristat_platform.geometry import geometry_crs, read_geometry, with_geometry
 from agristat_platform.sampling import FIELD_DATA_SCHEMA
+from agristat_platform.simulation import LandscapeNotPreparedError
 from resources.errors import FieldArchiveError
 from resources.field_archive import FieldArchive
 
@@ -68,3 +69,49 @@ def test_another_crs_than_the_regions_is_refused(observe):
 def test_what_is_wrong_in_a_file_is_named(observe, table, message):
     with pytest.raises(FieldArchiveError, match=message):
         observe(table)
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """Reference parcels of the demo region, `segmentation.reference` being what is given."""
+    settings = replace(load_settings(CONFIG, {}), home=tmp_path)
+    region = load_catalogue(settings).region("demo-valley")
+
+    def read(named: str | None):
+        segmentation = region.segmentation.model_copy(update={"reference": named})
+        return FieldArchive(settings).reference_parcels(
+            region.model_copy(update={"segmentation": segmentation}), "2023-10"
+        )
+
+    return read
+
+
+def test_reference_parcels_come_in_the_regions_crs(reference, tmp_path):
+    assert reference(None) is None
+    square = shapely.box(-6.0, 41.58, -5.99, 41.59)
+    table = pa.table({"geometry": [shapely.to_wkb(square), None]})
+    pq.write_table(with_geometry(table, "OGC:CRS84"), tmp_path / "parcels_2023-10.parquet")
+    found = reference("{home}/parcels_{season}.parquet")
+    assert geometry_crs(found.parcels).to_epsg() == 32630
+    first, second = read_geometry(found.parcels)
+    assert shapely.area(first) / 1e4 == pytest.approx(92.5, abs=1.0)  # 0.01° by 0.01° at 41.6° north
+    assert second is None
+    assert found.source == "parcels of parcels_2023-10.parquet"
+    assert [(record.kind, record.id) for record in found.external] == [("reference parcels", "parcels_2023-10.parquet")]
+
+
+def test_reference_parcels_that_are_not_there_are_named(reference):
+    with pytest.raises(FieldArchiveError, match=r"no\.gpkg.*segmentation\.reference"):
+        reference("{home}/no.gpkg")
+    with pytest.raises(LandscapeNotPreparedError, match="2023-10"):
+        reference("simulation")
+
+
+def test_true_parcels_of_a_simulation_say_so(reference, tmp_path):
+    path = tmp_path / "archive" / "demo-valley" / "truth" / "2023-10" / "parcels.parquet"
+    path.parent.mkdir(parents=True)
+    table = pa.table({"geometry": [shapely.to_wkb(shapely.box(250_000, 4_600_000, 250_100, 4_600_100))]})
+    pq.write_table(with_geometry(table, "EPSG:32630"), path)
+    found = reference("simulation")
+    assert found.parcels.num_rows == 1
+    assert found.source.startswith("SIMULATED")
