@@ -1,11 +1,13 @@
 """crop_maps: the class of every segment with its confidence, as a table and as rasters."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pyarrow.compute as pc
 
 from agristat_platform import classification, mapping
 from agristat_platform.catalogue import Catalogue
-from assets import checks
+from assets import checks, past_crop_maps
 from assets.families import asset_family, check
 from assets.layers import folder_of
 from assets.materialisation import materialised, upstream
@@ -36,7 +38,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         features: StoredVersion,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult]:
         """Crop map with colour table and confidence. Its pixel counts are not an estimate of area: see official_estimates."""
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
@@ -54,7 +56,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             png = mapping.crop_map_png(files.crop_map, nomenclature, simulated=region.simulated)
             draft.write_bytes("quicklook.png", png)
             share = 1.0 - classified["crop_code"].null_count / max(1, classified.num_rows)
-            return materialised(
+            result = materialised(
                 context,
                 draft,
                 region=region,
@@ -72,5 +74,8 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     checks.at_least("classified_share", share, LABELLED_SHARE, what="share of segments with a class"),
                 ],
             )
+        yield result
+        # Dagster takes the next event only after it has published the one before
+        past_crop_maps.report(context, storage.store.current("crop_maps", partition))
 
     return crop_maps

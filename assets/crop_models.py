@@ -107,6 +107,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                     "block_size_m": training.block_size_m,
                     "samples": len(samples.y),
                     "features": len(samples.feature_names),
+                    "use_history": training.use_history,
                 },
                 seeds={"model": training.seed, "folds": training.seed},
                 metadata={
@@ -162,6 +163,7 @@ def _training_set(
         segments.table("segments"),
         features.table("features"),
         block_size_m=training.block_size_m,
+        use_history=training.use_history,
     )
 
 

@@ -13,6 +13,7 @@ from assets import (
     field_data,
     map_accuracy,
     official_estimates,
+    past_crop_maps,
     scenes,
     segments,
     survey_samples,
@@ -22,15 +23,16 @@ from assets import (
 from assets.partitions import homologous_season, region_seasons
 
 
-def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
-    """Every asset family, partitioned by the catalogue's regions and seasons."""
+def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every asset family, partitioned by the catalogue's regions and seasons, and the external assets that features read."""
     seasons, previous = region_seasons(catalogue), homologous_season(catalogue)
     return [
         scenes.build(seasons),
         composites.build(seasons),
         segments.build(seasons, previous),
         time_series.build(seasons),
-        features.build(seasons),
+        *past_crop_maps.build(seasons),
+        features.build(seasons, past_crop_maps.inputs(catalogue)),
         training_labels.build(seasons),
         crop_models.build(seasons, previous),
         crop_maps.build(seasons),

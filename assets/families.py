@@ -59,7 +59,11 @@ FAMILIES: Mapping[str, Family] = {
         "features", frozenset({"parquet", "cog"}), EARTH_OBSERVATION, ("features", "timeseries", "imagery"), "imagery"
     ),
     "features": Family(
-        "features", frozenset({"parquet", "numpy"}), EARTH_OBSERVATION, ("features", "imagery"), "imagery"
+        "features",
+        frozenset({"parquet", "numpy"}),
+        EARTH_OBSERVATION,
+        ("features", "imagery", "segmentation"),
+        "imagery",
     ),
     "training_labels": Family("classification", frozenset({"parquet"}), FIELD, ("classification",), "training"),
     "crop_models": Family(

@@ -1,5 +1,6 @@
 """features: statistics of every layer per segment, in one wide table with its dictionary."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rasterio.windows import Window
 from agristat_platform import features as segment_features
 from agristat_platform.catalogue import Catalogue
 from assets import checks
+from assets import past_crop_maps as past_maps
 from assets.families import asset_family, check
 from assets.layers import layer_rows_reader
 from assets.materialisation import imagery_of, materialised, upstream
@@ -21,13 +23,12 @@ from assets.presentation import table_metadata
 from resources.storage import Draft, StorageResource, StoredVersion
 
 MISSING_SHARE = 0.20
-HISTORY_PREFIX = "history_"
 SERIES_INDEX = "ndvi"
 MEASURES = ("segment_id", "area_ha", "compactness")
 
 
-def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset `features`."""
+def build(seasons: dg.MultiPartitionsDefinition, past: Mapping[str, dg.AssetIn]) -> dg.AssetsDefinition:
+    """The asset `features`; `past` are the inputs that look back at crop maps (`past_crop_maps.inputs`)."""
 
     @asset_family(
         "features",
@@ -36,6 +37,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             "segments": upstream("imagery"),
             "composites": upstream("imagery"),
             "time_series": upstream("imagery"),
+            **past,
         },
         checks=[
             check("features", "one_row_per_segment", "Every segment has one row and no other has", blocking=True),
@@ -53,6 +55,8 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         segments: StoredVersion,
         composites: StoredVersion,
         time_series: StoredVersion,
+        past_crop_maps: StoredVersion | None,
+        older_crop_maps: StoredVersion | None,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
@@ -82,6 +86,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 ) as columns,
             ):
                 _join_series(columns, time_series)
+                history = past_maps.join_history(
+                    columns,
+                    segments,
+                    {"past_crop_maps": past_crop_maps, "older_crop_maps": older_crop_maps},
+                    catalogue,
+                    context.log,
+                )
                 path = draft.write_portions("features", columns.schema, columns.portions())
                 draft.write_table("dictionary", columns.dictionary)
                 missing = _missing_share(columns)
@@ -94,6 +105,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "layers": layers.num_rows,
                     **settings.model_dump(mode="json"),
                     "columns": len(columns.names),
+                    "history_from": history,
                 },
                 metadata={
                     **_shown(path),
@@ -129,7 +141,9 @@ def _of_index(path: Path, columns: list[str] | None) -> pa.Table:
 
 def _missing_share(columns: segment_features.FeatureColumns) -> float:
     """Share of the values that are missing; a first season has no history, and that is no fault."""
-    counted = {name: count for name, count in columns.missing.items() if not name.startswith(HISTORY_PREFIX)}
+    counted = {
+        name: count for name, count in columns.missing.items() if not name.startswith(segment_features.HISTORY_PREFIX)
+    }
     return sum(counted.values()) / max(1, len(columns.segment_ids) * len(counted))
 
 

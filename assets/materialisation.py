@@ -23,6 +23,7 @@ def upstream(
     key: str | None = None,
     mapping: dg.PartitionMapping | None = None,
     optional: bool = False,
+    stored_as: str | None = None,
 ) -> dg.AssetIn:
     """An input of the same partition (or of `mapping`'s).
 
@@ -34,8 +35,12 @@ def upstream(
         Asset, where the argument has another name.
     optional:
         None instead of an error when the mapped partition does not exist or has not been materialised.
+    stored_as:
+        Asset that the store keeps it under, where `key` is an external asset.
     """
     metadata: dict[str, Any] = {"optional": optional}
+    if stored_as:
+        metadata["stored_as"] = stored_as
     if requires:
         metadata["requires"] = requires
     return dg.AssetIn(key=key, partition_mapping=mapping, metadata=metadata)

@@ -26,16 +26,16 @@ def region_seasons(catalogue: Catalogue) -> dg.MultiPartitionsDefinition:
     )
 
 
-def homologous_season(catalogue: Catalogue) -> dg.MultiPartitionMapping:
-    """The same region one year earlier; a first season has none, which is no error."""
-    seasons_a_year = len(catalogue.settings.seasons_start_months)
+def homologous_season(catalogue: Catalogue, years: int = 1) -> dg.MultiPartitionMapping:
+    """The same region so many years earlier; a first season has none, which is no error."""
+    seasons_back = years * len(catalogue.settings.seasons_start_months)
     return dg.MultiPartitionMapping(
         {
             REGION: dg.DimensionPartitionMapping(REGION, dg.IdentityPartitionMapping()),
             SEASON: dg.DimensionPartitionMapping(
                 SEASON,
                 dg.TimeWindowPartitionMapping(
-                    start_offset=-seasons_a_year, end_offset=-seasons_a_year, allow_nonexistent_upstream_partitions=True
+                    start_offset=-seasons_back, end_offset=-seasons_back, allow_nonexistent_upstream_partitions=True
                 ),
             ),
         }

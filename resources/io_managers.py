@@ -21,6 +21,7 @@ from resources.stored_version import StoredVersion
 
 OPTIONAL = "optional"
 REQUIRES = "requires"
+STORED_AS = "stored_as"
 STAGE = "stage"
 
 _step_inputs = StepInputs()
@@ -37,6 +38,9 @@ class VersionedIOManager(dg.ConfigurableIOManager):
     - None where the input's metadata allows it: `{"optional": True}` when nothing is mapped or the mapped partition was
       never materialised (a first season), `{"requires": "imagery"}` when `not_applicable` says that the upstream asset
       doesn't exist for the region.
+
+    An input's metadata `{"stored_as": "crop_maps"}` says under which asset the store keeps what Dagster knows by another
+    key: an external asset, to which publishing the other is reported.
 
     Values between the steps of a graph-backed asset are no versions: those outputs name the I/O manager `step_io`.
 
@@ -93,8 +97,8 @@ class VersionedIOManager(dg.ConfigurableIOManager):
         """
         if not context.has_asset_key:
             raise _no_asset(context.step_context.step.key)
-        asset = _asset_name(context.asset_key)
         described = context.definition_metadata
+        asset = str(described.get(STORED_AS) or _asset_name(context.asset_key))
         optional = bool(described.get(OPTIONAL, False))
         wanted = self._mapped_partitions(context, asset)
         applicable = [partition for partition in wanted if asset not in self.not_applicable.get(partition.region, ())]

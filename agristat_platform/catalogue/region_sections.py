@@ -122,6 +122,8 @@ class TrainingSettings(Section):
         Side of the square blocks that cross-validation holds out together.
     folds:
         Parts of the cross-validation.
+    use_history:
+        The model also reads which crops the maps of one and two years before show on a segment and around it.
     """
 
     source: Literal["simulation", "file"]
@@ -131,6 +133,7 @@ class TrainingSettings(Section):
     seed: Seed = 1
     block_size_m: Positive = 1000.0
     folds: Annotated[int, Field(ge=2, le=20)] = 5
+    use_history: bool = False
 
     @model_validator(mode="after")
     def _file_is_named(self) -> TrainingSettings:

@@ -9,10 +9,19 @@ import pyarrow as pa
 
 from agristat_platform.classification.errors import FeatureMismatchError
 from agristat_platform.classification.labels import listed
+from agristat_platform.features import HISTORY_PREFIX
 
 
-def feature_matrix(table: pa.Table, *, identifier: str) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+def feature_matrix(
+    table: pa.Table, *, identifier: str, use_history: bool = False
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Floating-point columns of a wide table as (X float32 (n, p) with NaN, column names, identifiers).
+
+    Parameters
+    ----------
+    use_history:
+        Take the columns about crops of past seasons as well. They come from maps, whose errors a model would learn as
+        rotation, and a first season has none: so they are left out unless somebody asks for them.
 
     Raises
     ------
@@ -21,7 +30,13 @@ def feature_matrix(table: pa.Table, *, identifier: str) -> tuple[np.ndarray, tup
     """
     if identifier not in table.column_names:
         raise FeatureMismatchError(f"feature table has no column {identifier}", where=listed(table.column_names))
-    names = tuple(f.name for f in table.schema if f.name != identifier and pa.types.is_floating(f.type))
+    names = tuple(
+        f.name
+        for f in table.schema
+        if f.name != identifier
+        and pa.types.is_floating(f.type)
+        and (use_history or not f.name.startswith(HISTORY_PREFIX))
+    )
     if not names:
         raise FeatureMismatchError("feature table has no floating-point column", where=listed(table.column_names))
     identifiers = np.asarray(table.column(identifier).to_pylist())

@@ -108,6 +108,7 @@ def assemble_training_set(
     min_purity: float = 0.8,
     min_cover: float = 0.5,
     min_inside: float = 0.8,
+    use_history: bool = False,
 ) -> TrainingSet:
     """Join labels to segments, segments to features, and samples to spatial blocks.
 
@@ -130,6 +131,8 @@ def assemble_training_set(
         A corner of the block lattice, in CRS coordinates.
     min_purity, min_cover, min_inside:
         Shares in [0, 1]; see above. `min_cover` does not apply to points.
+    use_history:
+        Take the crops of past seasons (`history_…`) as features too.
 
     Raises
     ------
@@ -149,7 +152,7 @@ def assemble_training_set(
         min_cover=min_cover,
         min_inside=min_inside,
     )
-    X, names, identifiers = feature_matrix(features, identifier="segment_id")
+    X, names, identifiers = feature_matrix(features, identifier="segment_id", use_history=use_history)
     matches, rows, featureless = _with_features(matches, X, identifiers, labels)
     return _training_set(
         labels,

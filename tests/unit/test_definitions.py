@@ -30,7 +30,7 @@ GRAPH = {
     "features": (
         "features",
         "earth-observation",
-        "composites segments time_series",
+        "composites older_crop_maps past_crop_maps segments time_series",
         "one_row_per_segment! missing_values dictionary_is_complete!",
     ),
     "training_labels": ("classification", "field", "", "schema! class_support"),
@@ -61,6 +61,7 @@ GRAPH = {
         "schema! has_probability_sample cv_threshold",
     ),
 }
+EXTERNAL = {"past_crop_maps": 1, "older_crop_maps": 2}  # years before
 KINDS = {
     "scenes": {"stac", "parquet"},
     "composites": {"cog", "parquet"},
@@ -98,7 +99,20 @@ def test_definitions_can_be_loaded_and_every_job_resolved(definitions):
 
 
 def test_there_are_these_assets_and_no_others(graph):
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(GRAPH) == set(FAMILIES)
+    made = {key.to_user_string() for key in graph.get_all_asset_keys()} - set(EXTERNAL)
+    assert made == set(GRAPH) == set(FAMILIES)
+
+
+@pytest.mark.parametrize(("name", "years"), EXTERNAL.items())
+def test_features_look_back_at_crop_maps_through_assets_that_nothing_makes(graph, definitions, name, years):
+    node = graph.get(dg.AssetKey(name))
+    assert node.is_external
+    assert node.group_name == "mapping"
+    assert not node.parent_keys
+    assert {key.to_user_string() for key in node.child_keys} == {"features"}
+    mapping = definitions.resolve_assets_def("features").get_partition_mapping(dg.AssetKey(name))
+    window = mapping.downstream_mappings_by_upstream_dimension["season"].partition_mapping
+    assert (window.start_offset, window.end_offset) == (-2 * years, -2 * years)
 
 
 @pytest.mark.parametrize("name", GRAPH)
