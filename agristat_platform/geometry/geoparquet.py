@@ -36,7 +36,13 @@ _TYPE_NAMES = (
 
 
 def geometry_metadata(
-    crs: Any, geometry_types: Iterable[str] = (), bbox: Sequence[float] | None = None, *, column: str = "geometry"
+    crs: Any,
+    geometry_types: Iterable[str] = (),
+    bbox: Sequence[float] | None = None,
+    *,
+    column: str = "geometry",
+    boxes: str | None = None,
+    counterclockwise: bool = False,
 ) -> dict[str, Any]:
     """The `geo` object of a file with one WKB geometry column, as a dict.
 
@@ -51,6 +57,10 @@ def geometry_metadata(
         out when None.
     column:
         Name of the geometry column.
+    boxes:
+        Name of a column of structs xmin, ymin, xmax, ymax with each row's bounds, by which readers skip rows.
+    counterclockwise:
+        Says that all shells run counter-clockwise and all holes clockwise.
 
     Raises
     ------
@@ -64,14 +74,26 @@ def geometry_metadata(
     }
     if bbox is not None:
         described["bbox"] = [float(value) for value in bbox]
+    if boxes is not None:
+        described["covering"] = {"bbox": {side: [boxes, side] for side in ("xmin", "ymin", "xmax", "ymax")}}
+    if counterclockwise:
+        described["orientation"] = "counterclockwise"
     return {"version": GEOPARQUET_VERSION, "primary_column": column, "columns": {column: described}}
 
 
 def geoparquet_metadata(
-    crs: Any, geometry_types: Iterable[str] = (), bbox: Sequence[float] | None = None, *, column: str = "geometry"
+    crs: Any,
+    geometry_types: Iterable[str] = (),
+    bbox: Sequence[float] | None = None,
+    *,
+    column: str = "geometry",
+    boxes: str | None = None,
+    counterclockwise: bool = False,
 ) -> dict[bytes, bytes]:
     """`geometry_metadata` as the key and value that go into an Arrow schema's metadata; same arguments and errors."""
-    described = geometry_metadata(crs, geometry_types, bbox, column=column)
+    described = geometry_metadata(
+        crs, geometry_types, bbox, column=column, boxes=boxes, counterclockwise=counterclockwise
+    )
     return {b"geo": json.dumps(described, sort_keys=True).encode()}
 
 

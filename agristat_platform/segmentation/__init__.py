@@ -20,6 +20,7 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
+from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps, on_one_grid
 from agristat_platform.segmentation.parcel_agreement import (
@@ -66,6 +67,7 @@ from agristat_platform.segmentation.shepherd_steps import SegmentationResult, au
 __all__ = [
     "CROP_HISTORY_SCHEMA",
     "FIELD_BOUNDARIES_SCHEMA",
+    "FIELD_BOUNDARIES_SCHEMA",
     "IDENTITIES",
     "IDENTITY_SCHEMA",
     "LINKS_SCHEMA",
@@ -78,6 +80,7 @@ __all__ = [
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
     "EmptyImageError",
+    "FieldBoundariesError",
     "FieldBoundariesError",
     "ImageShapeError",
     "ImageSourceError",
@@ -123,6 +126,7 @@ __all__ = [
     "segment_polygons",
     "segment_raster",
     "segment_strips",
+    "write_field_boundaries",
     "write_field_boundaries",
     "write_labels",
 ]

@@ -47,3 +47,7 @@ class ImageSourceError(SegmentationError):
 
 class LabelTargetError(SegmentationError):
     """A label raster cannot be written where it should be."""
+
+
+class FieldBoundariesError(SegmentationError):
+    """Polygons cannot be written as a file of field boundaries."""
