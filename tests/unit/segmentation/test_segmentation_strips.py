@@ -1,6 +1,7 @@
 """Segmentation by strips: the labels of the whole image, whatever the strips, and no seam; bad input."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,6 +170,30 @@ def test_what_the_reader_is_asked():
     asked.clear()
     segment_strips(read, image.shape, rows_per_strip=8, cluster_centres=image[:, ::5, 7].T)
     assert asked == [(0, 8), (8, 16), (16, 20)] * 3
+
+
+def resident(line):
+    status = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(entry.split()[1]) for entry in status if entry.startswith(line))
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux's /proc")
+def test_the_image_is_not_held():
+    bands, side, rows_per_strip = 40, 1000, 50
+    crops = np.random.default_rng(0).integers(500, 4000, (side // 10, side // 10, bands), dtype=np.uint16)
+
+    def read(rows):
+        fields = crops[np.arange(rows.start, rows.stop) // 10].repeat(10, axis=1).transpose(2, 0, 1)
+        noise = np.random.default_rng(rows.start).integers(0, 9, fields.shape, dtype=np.uint16)
+        noise += fields
+        return noise
+
+    segment_strips(lambda rows: read(rows)[:, :, :50], (bands, 50, 50), rows_per_strip=rows_per_strip)  # compiled
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident("VmRSS")
+    result = segment_strips(read, (bands, side, side), rows_per_strip=rows_per_strip)
+    assert result.n_segments > 5_000
+    assert (resident("VmHWM") - before) / side**2 < 45  # bytes a pixel; the image has 80
 
 
 def test_progress_runs_from_the_first_step_to_the_end():
