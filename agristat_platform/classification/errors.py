@@ -67,3 +67,11 @@ class ModelFileTamperedError(ClassificationError):
 
 class ModelFormatVersionError(ClassificationError):
     """A saved model has a format this version of the platform doesn't read."""
+
+
+class InvalidSeasonsError(ClassificationError):
+    """Seasons of samples are missing or can't be put in order."""
+
+
+class InvalidSharesError(ClassificationError):
+    """Shares of classes in the target season are no shares."""

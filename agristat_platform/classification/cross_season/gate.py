@@ -1,0 +1,246 @@
+"""The gate: every option is tried on past seasons, and one that isn't better than none is not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from agristat_platform.classification.cross_season.adaptation import trees_after_coral, trees_after_self_training
+from agristat_platform.classification.cross_season.judging import (
+    SEARCH,
+    SHIFT_NUMBERS,
+    Judged,
+    TrialSeason,
+    moved,
+)
+from agristat_platform.classification.cross_season.members import MemberSettings
+from agristat_platform.classification.cross_season.options import (
+    STAGES,
+    Choice,
+    Shares,
+    aligned_vote,
+    answer,
+)
+from agristat_platform.classification.cross_season.samples import Samples
+
+GATE_SCHEMA = pa.schema(
+    [
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("option", pa.string(), nullable=False),
+        pa.field("overall_accuracy", pa.float64()),
+        pa.field("macro_f1", pa.float64()),
+        pa.field("gain", pa.float64()),
+        pa.field("standard_error", pa.float64()),
+        pa.field("trials", pa.int64(), nullable=False),
+        pa.field("chosen", pa.bool_(), nullable=False),
+    ]
+)
+LEAST_GAIN = 0.005
+_LEAST_TRIALS = 2
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One option of one stage: means over trial seasons; `gain` is of (OA + macro-F1)/2 over what was chosen before.
+
+    `standard_error` is that of the gain over trial seasons. They share training samples, so it is too small rather than
+    too large.
+    """
+
+    stage: str
+    option: str
+    overall_accuracy: float
+    macro_f1: float
+    gain: float
+    standard_error: float
+    trials: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What was tried, what was chosen and why.
+
+    Attributes
+    ----------
+    rows:
+        Every option that was tried.
+    chosen:
+        The option taken at each stage.
+    reasons:
+        Sentences: how the decision came about, and how far it can be trusted.
+    diagnostics:
+        Figures about the target, which has no labels, and about the fit.
+    dropped:
+        Training samples left out by reason.
+    passed:
+        False when the choice named held-out samples no better than the commonest class does, or nothing could be
+        held out: such a map must not be published.
+    """
+
+    rows: tuple[GateRow, ...]
+    chosen: dict[str, str]
+    reasons: tuple[str, ...]
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    passed: bool = False
+
+    def table(self) -> pa.Table:
+        """The rows as a table (`GATE_SCHEMA`); figures that can't be had are null."""
+        columns = {name: [_none_if_nan(getattr(row, name)) for row in self.rows] for name in GATE_SCHEMA.names}
+        return pa.table(columns, schema=GATE_SCHEMA)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Past seasons to try options on, with all that options need of them."""
+
+    samples: Samples
+    judged: list[Judged]
+    seasons: list[TrialSeason]
+    steepness: np.ndarray
+    settings: MemberSettings
+    seed: int
+
+    def scores(self, choice: Choice, given: np.ndarray | None) -> np.ndarray:
+        """Overall accuracy and macro-F1 on each trial season, (trials, 2)."""
+        return np.array([self._score(trial, choice, given) for trial in self.seasons]).reshape(-1, 2)
+
+    def commonest(self) -> np.ndarray:
+        """Share of the commonest class in each trial season, (trials,)."""
+        truths = [self.samples.label[self.judged[t.judged].fold.held_out[t.rows]] for t in self.seasons]
+        return np.array([np.bincount(truth).max() / len(truth) for truth in truths])
+
+    def _score(self, trial: TrialSeason, choice: Choice, given: np.ndarray | None) -> tuple[float, float]:
+        one = self.judged[trial.judged]
+        start = SHIFT_NUMBERS.index(trial.shift) - SEARCH
+        by_shift = one.probabilities[start : start + 2 * SEARCH + 1][:, :, trial.rows]
+        voted, best = aligned_vote(by_shift, self.steepness, choice)
+        retrained = self._retrained(trial, voted, choice, trial.shift + best - SEARCH)
+        others = [j for j in self.judged if j is not one and j.fold.season is None]
+        said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in others]
+        known = [self.samples.label[j.fold.held_out] for j in others]
+        shares = Shares(
+            one.training_shares,
+            one.last_shares,
+            given,
+            np.concatenate(said, axis=1) if said else np.zeros((len(self.steepness), 0, len(voted[0]))),
+            np.concatenate(known) if known else np.zeros(0, np.int64),
+        )
+        probabilities, _ = answer(voted, retrained, choice, shares, self.steepness)
+        return oa_and_macro_f1(self.samples.label[one.fold.held_out[trial.rows]], probabilities.argmax(axis=1))
+
+    def _retrained(self, trial: TrialSeason, voted: np.ndarray, choice: Choice, number: int) -> np.ndarray | None:
+        if choice.retraining == "none":
+            return None
+        fold = self.judged[trial.judged].fold
+        rows, back = np.unique(trial.rows, return_inverse=True)
+        first = np.unique(back, return_index=True)[1]
+        target = moved(self.samples.curves.rows(fold.held_out[rows]), number).values
+        training = self.samples.curves.values[fold.training]
+        return retrain(
+            training,
+            self.samples.label[fold.training],
+            target,
+            voted[first],
+            choice.retraining,
+            self.settings,
+            self.seed,
+        )[back]
+
+
+def retrain(
+    training: np.ndarray,
+    label: np.ndarray,
+    target: np.ndarray,
+    voted: np.ndarray,
+    how: str,
+    settings: MemberSettings,
+    seed: int,
+) -> np.ndarray:
+    """Probabilities (m, classes) of trees retrained for the target; classes absent from `label` have 0."""
+    present, own = np.unique(label, return_inverse=True)
+    if how == "coral":
+        said = trees_after_coral(training, own, target, settings, seed)
+    else:
+        said = trees_after_self_training(training, own, target, voted[:, present], settings, seed)
+    full = np.zeros(voted.shape)
+    full[:, present] = said
+    return full
+
+
+def choose(trials: Trials, given: np.ndarray | None) -> tuple[Choice, tuple[GateRow, ...], list[str]]:
+    """Take one stage after the other, and in each the best option, if it is better than none by more than its error.
+
+    Better means: the mean gain over trial seasons is at least 0.005 and exceeds its standard error, on two trial seasons
+    or more. Shares that are `given` are used without a trial.
+    """
+    choice = Choice()
+    rows: list[GateRow] = []
+    reasons: list[str] = []
+    base = trials.scores(choice, given)
+    for stage, names in STAGES.items():
+        if stage == "prior" and given is not None:
+            reasons.append("prior: the target's shares were given")
+            continue
+        found: list[tuple[str, np.ndarray]] = [(names[0], base)]
+        found += [(name, trials.scores(choice.with_option(stage, name), given)) for name in names[1:]]
+        entries = [_row(stage, name, scores, base) for name, scores in found]
+        better = [i for i, row in enumerate(entries) if i and _is_better(row)]
+        taken = max(better, key=lambda i: entries[i].gain) if better else 0
+        rows += [GateRow(**{**vars(row), "chosen": i == taken}) for i, row in enumerate(entries)]
+        choice, base = choice.with_option(stage, names[taken]), found[taken][1]
+        reasons.append(_reason(stage, entries, taken))
+    return choice, tuple(rows), reasons
+
+
+def verdict(trials: Trials, choice: Choice, given: np.ndarray | None) -> tuple[bool, str]:
+    """Whether the choice names held-out samples better than the commonest class would, beyond two standard errors."""
+    if not trials.seasons:
+        return False, "failed: nothing could be held out, so nothing is known of how well classes are recognised"
+    ahead = trials.scores(choice, given)[:, 0] - trials.commonest()
+    error = float(ahead.std(ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else 0.0
+    told = f"overall accuracy is {ahead.mean():.3f} above the share of the commonest class (standard error {error:.3f})"
+    return bool(ahead.mean() > 2 * error), ("passed: " if ahead.mean() > 2 * error else "failed: ") + told
+
+
+def oa_and_macro_f1(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """Overall accuracy, and mean F1 of the classes present in `truth`; both int64 (n,), n ≥ 1."""
+    k = int(max(truth.max(), predicted.max())) + 1
+    support, found = np.bincount(truth, minlength=k), np.bincount(predicted, minlength=k)
+    right = np.bincount(truth[truth == predicted], minlength=k)
+    f1 = 2 * right / np.maximum(support + found, 1)
+    return float((truth == predicted).mean()), float(f1[support > 0].mean())
+
+
+def _row(stage: str, option: str, scores: np.ndarray, base: np.ndarray) -> GateRow:
+    if not len(scores):
+        return GateRow(stage, option, np.nan, np.nan, np.nan, np.nan, 0, False)
+    gain = (scores - base).mean(axis=1)
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.nan
+    means = scores.mean(axis=0)
+    return GateRow(stage, option, float(means[0]), float(means[1]), float(gain.mean()), error, len(scores), False)
+
+
+def _is_better(row: GateRow) -> bool:
+    return row.trials >= _LEAST_TRIALS and row.gain >= LEAST_GAIN and row.gain > row.standard_error
+
+
+def _reason(stage: str, entries: list[GateRow], taken: int) -> str:
+    if not entries[0].trials:
+        return f"{stage}: {entries[0].option}, nothing could be tried"
+    if taken:
+        row = entries[taken]
+        return f"{stage}: {row.option} gains {row.gain:.3f} (standard error {row.standard_error:.3f}) on {row.trials} trials"
+    best = max(entries[1:], key=lambda row: row.gain)
+    return (
+        f"{stage}: {entries[0].option}; the best other option, {best.option}, gains {best.gain:.3f} "
+        f"(standard error {best.standard_error:.3f}), which isn't enough"
+    )
+
+
+def _none_if_nan(value: Any) -> Any:
+    return None if isinstance(value, float) and np.isnan(value) else value

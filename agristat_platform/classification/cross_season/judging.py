@@ -1,0 +1,208 @@
+"""Past seasons held out one at a time, and what the ensemble says of them: the evidence the gate decides on.
+
+A class that past seasons show only once can't be judged by leaving its season out. For such classes blocks of places are
+held out, and each is made into simulated seasons: all its dates moved by about a fortnight of a year, or not, and its
+classes mixed in other shares. It is weaker evidence, and the gate says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agristat_platform.classification.cross_season.curve_features import curve_features
+from agristat_platform.classification.cross_season.curves import shift_in_time
+from agristat_platform.classification.cross_season.members import (
+    Curves,
+    MemberSettings,
+    fit_members,
+    fit_trees,
+    warped_copies,
+)
+from agristat_platform.classification.cross_season.priors import fit_steepness, tempered
+from agristat_platform.classification.cross_season.samples import LEAST_SAMPLES, Samples
+from agristat_platform.classification.folds import blocked_folds
+
+SEASON_SHIFT = 1 / 23  # of the season's length: 16 days of a year
+SHIFT_NUMBERS = (-3, -2, -1, 0, 1, 2, 3)  # multiples of SEASON_SHIFT that held-out curves are predicted at
+SEARCH = 2  # alignment looks so many of them to either side
+_SIMULATED = (-1, 0, 1)
+_DRAWS = 2  # of class shares for each simulated shift
+_AMPLITUDES = (0.5, 1.0, 2.0)  # times SEASON_SHIFT
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows held out and rows learned from; `season` is the key of the season held out, None for a block of places."""
+
+    name: str
+    season: int | None
+    training: np.ndarray
+    held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What members fitted without a fold say of it.
+
+    `probabilities` (shifts, members, m, classes): of the held-out curves moved by each of `SHIFT_NUMBERS`; classes the
+    training part lacks have 0. `training_shares` and `last_shares` (classes,): among all rows learned from, and among
+    those of their latest season.
+    """
+
+    fold: Fold
+    probabilities: np.ndarray
+    training_shares: np.ndarray
+    last_shares: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrialSeason:
+    """A season, real or simulated, on which options are compared: rows of a judged fold, moved by `shift`."""
+
+    judged: int
+    shift: int
+    rows: np.ndarray
+
+
+def judging_folds(
+    samples: Samples, *, seasons: int = 4, blocks: int = 3, seed: int = 0
+) -> tuple[list[Fold], list[str]]:
+    """Folds that past seasons allow, and what is to be said of them.
+
+    Rolling origin where there are three seasons or more (earlier ones teach, one is held out; the latest `seasons` of
+    them), each season left out in turn where there are two; `blocks` blocks of places where there is one, and as well
+    where some class was seen in no season that earlier ones could have taught.
+    """
+    notes: list[str] = []
+    folds: list[Fold] = []
+    last = len(samples.season_names) - 1
+    judged: set[int] = set()
+    for season in range(last, -1, -1):
+        training = samples.season < season if last >= 2 else samples.season != season
+        taught = np.bincount(samples.label[training], minlength=len(samples.classes)) >= LEAST_SAMPLES
+        held_out = (samples.season == season) & taught[samples.label]
+        if taught.sum() < 2 or len(np.unique(samples.label[held_out])) < 2 or len(folds) == seasons:
+            continue
+        training &= taught[samples.label]
+        judged |= set(samples.label[held_out].tolist())
+        name = f"season {samples.season_names[season]}"
+        folds.append(Fold(name, season, np.flatnonzero(training), np.flatnonzero(held_out)))
+    missing = [name for i, name in enumerate(samples.classes.tolist()) if i not in judged]
+    if missing:
+        notes.append(
+            f"no past season could judge {', '.join(missing)}: blocks of places stand in, as simulated seasons"
+        )
+        folds += _block_folds(samples, blocks, seed, notes)
+    return folds, notes
+
+
+def _block_folds(samples: Samples, blocks: int, seed: int, notes: list[str]) -> list[Fold]:
+    if not samples.places_given:
+        notes.append("no places are given: neighbours may stand on both sides of a fold, which flatters every option")
+    places = len(np.unique(samples.place))
+    if places < 2:
+        notes.append("all samples are of one place: nothing can be held out")
+        return []
+    number = blocked_folds(samples.label, samples.place, folds=min(blocks, places), seed=seed)
+    folds: list[Fold] = []
+    for block in range(number.max() + 1):
+        taught = np.bincount(samples.label[number != block], minlength=len(samples.classes)) >= LEAST_SAMPLES - 1
+        lost = samples.classes[~taught & (np.bincount(samples.label, minlength=len(taught)) > 0)]
+        if len(lost):
+            notes.append(f"block {block + 1} holds nearly all samples of {', '.join(lost)}, which aren't judged there")
+        usable = taught[samples.label]
+        training, held_out = np.flatnonzero((number != block) & usable), np.flatnonzero((number == block) & usable)
+        if taught.sum() >= 2 and len(held_out):
+            folds.append(Fold(f"block {block + 1}", None, training, held_out))
+    return folds
+
+
+def judge(samples: Samples, fold: Fold, *, amplitude: float, settings: MemberSettings, seed: int) -> Judged:
+    """Fit members on a fold's training rows and let them name what is held out, at every shift."""
+    rows, held_out = fold.training, samples.curves.rows(fold.held_out)
+    present, label = np.unique(samples.label[rows], return_inverse=True)
+    members = fit_members(
+        samples.curves.rows(rows), label, samples.place[rows], amplitude=amplitude, settings=settings, seed=seed
+    )
+    k = len(samples.classes)
+    found: list[np.ndarray] = []
+    for number in SHIFT_NUMBERS:
+        said = members.probabilities(moved(held_out, number))
+        full = np.zeros((*said.shape[:2], k))
+        full[:, :, present] = said
+        found.append(full)
+    shares = np.bincount(samples.label[rows], minlength=k) / len(rows)
+    latest = rows[samples.season[rows] == samples.season[rows].max()]
+    return Judged(fold, np.stack(found), shares, np.bincount(samples.label[latest], minlength=k) / len(latest))
+
+
+def moved(curves: Curves, number: int) -> Curves:
+    """Curves moved by `number` times `SEASON_SHIFT` of their length, later when positive."""
+    if number == 0:
+        return curves
+    steps = curves.values.shape[1]
+    return curves.with_values(shift_in_time(curves.values, np.full(len(curves), number * SEASON_SHIFT * steps)))
+
+
+def trial_seasons(judged: list[Judged], samples: Samples, *, seed: int) -> list[TrialSeason]:
+    """The seasons to compare options on: real ones as they are, blocks as simulated seasons.
+
+    A simulated season is a block moved by one of three shifts, its rows drawn with replacement so that its classes have
+    shares drawn uniformly from the simplex.
+    """
+    random = np.random.default_rng(seed)
+    trials: list[TrialSeason] = []
+    for i, one in enumerate(judged):
+        if one.fold.season is not None:
+            trials.append(TrialSeason(i, 0, np.arange(len(one.fold.held_out))))
+            continue
+        label = samples.label[one.fold.held_out]
+        present = np.unique(label)
+        for shift in _SIMULATED:
+            for _ in range(_DRAWS):
+                shares = random.dirichlet(np.ones(len(present)))
+                chance = shares[np.searchsorted(present, label)] / np.bincount(label)[label]
+                trials.append(TrialSeason(i, shift, random.choice(len(label), len(label), p=chance / chance.sum())))
+    return trials
+
+
+def member_steepness(judged: list[Judged], samples: Samples) -> np.ndarray:
+    """Steepness of each member's probabilities (`priors.tempered`), from what is held out, float64 (members,).
+
+    Blocks count at the simulated shifts, seasons as they are; without a fold everything is left at 1.
+    """
+    if not judged:
+        return np.ones(5)
+    said, truth = [], []
+    for one in judged:
+        for number in _SIMULATED if one.fold.season is None else (0,):
+            said.append(one.probabilities[SHIFT_NUMBERS.index(number)])
+            truth.append(samples.label[one.fold.held_out])
+    together, label = np.concatenate(said, axis=1), np.concatenate(truth)
+    return np.array([fit_steepness(member, label) for member in together])
+
+
+def tune_amplitude(samples: Samples, folds: list[Fold], settings: MemberSettings, seed: int) -> float:
+    """Amplitude of the warped copies in steps: least log loss of small forests on what is held out; 1 shift if none is."""
+    unit = SEASON_SHIFT * samples.curves.values.shape[1]
+    if not folds:
+        return unit
+    small = MemberSettings(trees=max(settings.trees // 4, 10))
+    losses = []
+    for amplitude in (a * unit for a in _AMPLITUDES):
+        loss = 0.0
+        for fold in folds:
+            present, label = np.unique(samples.label[fold.training], return_inverse=True)
+            values = samples.curves.values[fold.training]
+            table = [curve_features(v) for v in (values, *warped_copies(values, amplitude, 1, seed))]
+            forest = fit_trees(np.concatenate(table), np.tile(label, 2), small, seed)
+            truth = np.searchsorted(present, samples.label[fold.held_out])
+            for number in _SIMULATED if fold.season is None else (0,):
+                held_out = moved(samples.curves.rows(fold.held_out), number)
+                said = forest.predict_proba(curve_features(held_out.values))
+                sharp = tempered(said, fit_steepness(said, truth))
+                loss -= float(np.mean(np.log(sharp[np.arange(len(truth)), truth])))
+        losses.append(loss)
+    return unit * _AMPLITUDES[int(np.argmin(losses))]

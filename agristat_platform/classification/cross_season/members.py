@@ -1,0 +1,167 @@
+"""The members of the general-purpose ensemble: extremely randomised trees, boosted trees, and convolution kernels.
+
+They are fitted unweighted: shares of classes are put right afterwards, on the probabilities (`priors`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+
+from agristat_platform.classification.cross_season.convolution_kernels import (
+    ConvolutionKernels,
+    fit_convolution_kernels,
+)
+from agristat_platform.classification.cross_season.curve_features import curve_features
+from agristat_platform.classification.cross_season.curves import warp_in_time
+from agristat_platform.classification.cross_season.kernel_head import KernelHead, fit_kernel_head
+
+MEMBERS = ("trees", "boosting", "kernels", "warped_trees", "warped_boosting")
+_BATCH = 8_192  # target series described at once
+
+
+@dataclass(frozen=True)
+class MemberSettings:
+    """Settings of the ensemble's members; the defaults suit some hundred to some ten thousand samples.
+
+    Attributes
+    ----------
+    trees:
+        Extremely randomised trees; √columns are tried at a split.
+    rounds, learning_rate, leaves:
+        Of the boosted trees; a fifth of the columns is tried at a node.
+    kernel_columns:
+        Shares of positive values that the convolution kernels give, about.
+    copies:
+        Warped copies of each series that the augmented members also learn from. The kernels have none: their head's
+        cost is cubic in the rows.
+    head_samples:
+        Most rows that the kernels' head is fitted on; beyond it they are drawn at random.
+    """
+
+    trees: int = 200
+    rounds: int = 80
+    learning_rate: float = 0.1
+    leaves: int = 15
+    kernel_columns: int = 2_520
+    copies: int = 3
+    head_samples: int = 4_000
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Series without gaps and what is known of them: `values` (n, steps, features), `support` (n, steps)."""
+
+    values: np.ndarray
+    support: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, index: np.ndarray | slice) -> Curves:
+        return Curves(self.values[index], self.support[index])
+
+    def with_values(self, values: np.ndarray) -> Curves:
+        return replace(self, values=values)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Fitted members, in the order of `MEMBERS`."""
+
+    tree_models: tuple[Any, ...]
+    kernels: ConvolutionKernels
+    head: KernelHead
+    centre: np.ndarray
+    scale: np.ndarray
+
+    def probabilities(self, curves: Curves) -> np.ndarray:
+        """Class probabilities of each member, float64 (5, n, classes)."""
+        return np.concatenate([self._of(curves.rows(slice(i, i + _BATCH))) for i in range(0, len(curves), _BATCH)], 1)
+
+    def _of(self, curves: Curves) -> np.ndarray:
+        columns = curve_features(curves.values)
+        shares = self.kernels.transform((curves.values - self.centre) / self.scale, curves.support)
+        voices = [model.predict_proba(columns) for model in self.tree_models]
+        return np.stack([*voices[:2], self.head.probabilities(shares), *voices[2:]])
+
+
+def fit_members(
+    curves: Curves,
+    classes: np.ndarray,
+    groups: np.ndarray,
+    *,
+    amplitude: float,
+    settings: MemberSettings | None = None,
+    seed: int = 0,
+) -> Members:
+    """Fit all five members.
+
+    Parameters
+    ----------
+    curves:
+        Training series.
+    classes:
+        int64 (n,), numbers 0 … k − 1, each present.
+    groups:
+        (n,) samples that must not be parted when the kernels' head chooses its penalty.
+    amplitude:
+        Steps by which the warped copies are moved (`curves.warp_in_time`), above 0.
+    settings:
+        None for the defaults.
+    seed:
+        Everything random follows from it.
+    """
+    chosen = settings or MemberSettings()
+    columns = curve_features(curves.values)
+    warped = [curve_features(c) for c in warped_copies(curves.values, amplitude, chosen.copies, seed)]
+    augmented, repeated = np.concatenate([columns, *warped]), np.tile(classes, chosen.copies + 1)
+    tree_models = tuple(
+        fit(table, label, chosen, seed)
+        for table, label in ((columns, classes), (augmented, repeated))
+        for fit in (fit_trees, _fit_boosting)
+    )
+    keep = _spread(classes, chosen.head_samples, seed)
+    centre, scale = curves.values.mean(axis=(0, 1)), curves.values.std(axis=(0, 1))
+    scale = np.where(scale < 1e-12, 1.0, scale)
+    standard = (curves.values[keep] - centre) / scale
+    kernels = fit_convolution_kernels(standard, size=chosen.kernel_columns, seed=seed)
+    shares = kernels.transform(standard, curves.support[keep])
+    head = fit_kernel_head(shares, classes[keep], groups[keep], seed=seed)
+    return Members(tree_models, kernels, head, centre, scale)
+
+
+def warped_copies(values: np.ndarray, amplitude: float, copies: int, seed: int) -> list[np.ndarray]:
+    """`copies` warped versions of all series (n, steps, features)."""
+    return [warp_in_time(values, amplitude, seed=seed + 1 + i) for i in range(copies)]
+
+
+def fit_trees(columns: np.ndarray, classes: np.ndarray, settings: MemberSettings, seed: int) -> Any:
+    """Extremely randomised trees on `curve_features` (n, columns) and class numbers (n,), each of 0 … k − 1 present."""
+    model = ExtraTreesClassifier(settings.trees, max_features="sqrt", n_jobs=1, random_state=seed)
+    return model.fit(columns, classes)
+
+
+def _fit_boosting(columns: np.ndarray, classes: np.ndarray, settings: MemberSettings, seed: int) -> Any:
+    model = HistGradientBoostingClassifier(
+        max_iter=settings.rounds,
+        learning_rate=settings.learning_rate,
+        max_leaf_nodes=settings.leaves,
+        min_samples_leaf=min(10, max(len(classes) // 20, 1)),
+        max_features=0.2,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return model.fit(columns, classes)
+
+
+def _spread(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Rows to keep: all, or `most` at random with every class kept at least once."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    first = order[np.unique(labels[order], return_index=True)[1]]
+    return np.unique(np.concatenate([first, order[: most - len(first)]]))

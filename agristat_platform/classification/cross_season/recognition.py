@@ -1,0 +1,179 @@
+"""The platform's own choice of model and adaptation: past seasons' samples in, the classes of a new season out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from agristat_platform.classification.cross_season.curves import fill_gaps
+from agristat_platform.classification.cross_season.gate import Gate, Trials, choose, retrain, verdict
+from agristat_platform.classification.cross_season.judging import (
+    SEARCH,
+    SEASON_SHIFT,
+    SHIFT_NUMBERS,
+    judge,
+    judging_folds,
+    member_steepness,
+    moved,
+    trial_seasons,
+    tune_amplitude,
+)
+from agristat_platform.classification.cross_season.members import Curves, MemberSettings, fit_members
+from agristat_platform.classification.cross_season.options import Choice, Shares, aligned_vote, answer
+from agristat_platform.classification.cross_season.samples import Samples, check_samples, check_shares, check_target
+from agristat_platform.classification.cross_season.shift_diagnostics import shift_diagnostics
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Classes of the target series.
+
+    Attributes
+    ----------
+    classes:
+        Sorted labels of the training samples, str (k,).
+    probabilities:
+        float64 (m, k), rows sum to 1; NaN where a target series has no value.
+    labels:
+        The likeliest class of each target series, object (m,): str, None where a target series has no value.
+    gate:
+        What was tried on past seasons, what was chosen, and whether it can be used.
+    """
+
+    classes: np.ndarray
+    probabilities: np.ndarray
+    labels: np.ndarray
+    gate: Gate
+
+
+def recognise(
+    series: np.ndarray,
+    labels: Sequence[Any],
+    seasons: Sequence[Any],
+    target_series: np.ndarray,
+    *,
+    places: Sequence[Any] | None = None,
+    target_places: Sequence[Any] | None = None,
+    target_shares: Mapping[str, float] | None = None,
+    seed: int = 0,
+    settings: MemberSettings | None = None,
+) -> Recognition:
+    """Recognise the classes of a season that has no labels from samples of past seasons.
+
+    Trees, boosted trees and convolution kernels, the former two on series as they are and on time-warped copies, vote;
+    their probabilities are put to the target's shares of classes. What is adapted, and how, is chosen by the gate on past
+    seasons (`gate.choose`). The bytes of the result don't depend on the number of threads.
+
+    Parameters
+    ----------
+    series:
+        (n, steps, features), NaN = missing; past seasons on one grid of steps from the season's start.
+    labels, seasons:
+        (n,) class of each sample, and the season it is of: keys of one kind that sort from early to late.
+    target_series:
+        (m, steps, features), NaN = missing.
+    places:
+        (n,) keys of places or spatial blocks, which are held out whole; None takes each sample for a place of its own.
+    target_places:
+        (m,) keys of the same kind; training samples at a target's place are counted in the gate's diagnostics.
+    target_shares:
+        Share of each class in the target season, from official statistics; classes that aren't named don't occur. None
+        leaves the choice to the gate, among equal shares, past shares and shares estimated from the target.
+    seed:
+        Everything random follows from it.
+    settings:
+        Of the members; None for the defaults.
+
+    Raises
+    ------
+    ClassificationError
+        See `samples.check_samples`, `check_target` and `check_shares`.
+    """
+    samples = check_samples(series, labels, seasons, places)
+    given = check_shares(target_shares, samples.classes)
+    target = check_target(target_series, samples, target_places)
+    with_value = np.isfinite(target).any(axis=(1, 2))
+    with threadpool_limits(limits=1):
+        filled = Curves(*fill_gaps(target[with_value]))
+        probabilities, gate = _recognise(samples, filled, given, settings or MemberSettings(), seed)
+    gate = replace(
+        gate,
+        diagnostics={
+            **gate.diagnostics,
+            "target_without_value": int((~with_value).sum()),
+            "samples_at_target_places": _shared(places, target_places),
+        },
+    )
+    full = np.full((len(target), len(samples.classes)), np.nan)
+    full[with_value] = probabilities
+    names = np.full(len(target), None, dtype=object)
+    names[with_value] = samples.classes[probabilities.argmax(axis=1)].tolist() if len(probabilities) else []
+    return Recognition(samples.classes, full, names, gate)
+
+
+def _recognise(
+    samples: Samples, target: Curves, given: np.ndarray | None, settings: MemberSettings, seed: int
+) -> tuple[np.ndarray, Gate]:
+    folds, notes = judging_folds(samples, seed=seed)
+    amplitude = tune_amplitude(samples, folds, settings, seed)
+    judged = [judge(samples, fold, amplitude=amplitude, settings=settings, seed=seed) for fold in folds]
+    steepness = member_steepness(judged, samples)
+    trials = Trials(samples, judged, trial_seasons(judged, samples, seed=seed), steepness, settings, seed)
+    choice, rows, reasons = choose(trials, given)
+    passed, why = verdict(trials, choice, given)
+    probabilities, assumed, shift = _apply(trials, target, choice, given, amplitude)
+    predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(samples.classes)) / max(len(target), 1)
+    diagnostics = {
+        **(shift_diagnostics(samples, target.values, predicted, seed) if len(target) else {}),
+        "assumed_shares": dict(zip(samples.classes.tolist(), assumed.tolist(), strict=True)),
+        "amplitude_steps": amplitude,
+        "steepness": steepness.tolist(),
+        "alignment_steps": shift * SEASON_SHIFT * samples.curves.values.shape[1],
+        "folds": [f"{fold.name}: {len(fold.training)} → {len(fold.held_out)}" for fold in folds],
+    }
+    chosen = dict(vars(choice)) if given is None else {**vars(choice), "prior": "given"}
+    return probabilities, Gate(rows, chosen, (*notes, *reasons, why), diagnostics, samples.dropped, passed)
+
+
+def _apply(
+    trials: Trials, target: Curves, choice: Choice, given: np.ndarray | None, amplitude: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Probabilities of the target's curves, the shares they assume, and the shift they were read at."""
+    samples = trials.samples
+    k = len(samples.classes)
+    latest = samples.season == samples.season.max()
+    judged = trials.judged
+    said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in judged]
+    shares = Shares(
+        samples.shares,
+        np.bincount(samples.label[latest], minlength=k) / latest.sum(),
+        given,
+        np.concatenate(said, axis=1) if said else np.zeros((len(trials.steepness), 0, k)),
+        np.concatenate([samples.label[j.fold.held_out] for j in judged]) if judged else np.zeros(0, np.int64),
+    )
+    if not len(target):
+        return np.zeros((0, k)), samples.shares, 0
+    members = fit_members(
+        samples.curves, samples.label, samples.place, amplitude=amplitude, settings=trials.settings, seed=trials.seed
+    )
+    numbers = [0] if choice.alignment == "none" else list(range(-SEARCH, SEARCH + 1))
+    by_shift = np.stack([members.probabilities(moved(target, number)) for number in numbers])
+    voted, best = aligned_vote(by_shift, trials.steepness, choice)
+    retrained = None
+    if choice.retraining != "none":
+        curves = moved(target, numbers[best]).values
+        training = samples.curves.values
+        retrained = retrain(training, samples.label, curves, voted, choice.retraining, trials.settings, trials.seed)
+    probabilities, assumed = answer(voted, retrained, choice, shares, trials.steepness)
+    return probabilities, assumed, numbers[best]
+
+
+def _shared(places: Sequence[Any] | None, target_places: Sequence[Any] | None) -> int | None:
+    if places is None or target_places is None:
+        return None
+    known = {str(place) for place in target_places}
+    return sum(str(place) in known for place in places)
