@@ -48,7 +48,11 @@ from agristat_platform.segmentation.polygons import (
     segment_polygon_portions,
     segment_polygons,
 )
-from agristat_platform.segmentation.region_growing import RegionGrowingResult, segment_by_region_growing
+from agristat_platform.segmentation.region_growing import (
+    RegionGrowingResult,
+    region_growing_bytes,
+    segment_by_region_growing,
+)
 from agristat_platform.segmentation.register_files import RegisterParcels, read_polygons, read_register
 from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
 from agristat_platform.segmentation.season_links import (
@@ -117,6 +121,7 @@ __all__ = [
     "parcel_identities",
     "read_polygons",
     "read_register",
+    "region_growing_bytes",
     "register_segments",
     "segment_by_region_growing",
     "segment_clusters",

@@ -1,6 +1,6 @@
 """Segmentation by growing regions until neighbours differ by more than the noise explains: steps, options, result.
 
-Belongs here: `segment_by_region_growing`. The kernels are in `region_growing_pixels` and `region_growing_graph`.
+Belongs here: `segment_by_region_growing` and what it takes. The kernels are in `region_growing_pixels` and `region_growing_graph`.
 
 Neighbouring regions a and b are candidates for one when joining them adds less to the sum of squares (in units of the
 noise) than their boundary and their second mean cost to describe, the minimum description length of Leclerc 1989,
@@ -52,6 +52,9 @@ from agristat_platform.segmentation.spectral_clusters import valid_pixels
 # A side of boundary costs half a nat, a region's mean half a logarithm of its pixels in each band; twice that here.
 _COST_PER_SIDE = np.float32(1.0)
 _LARGEST_TABLED_SIZE = 4096
+# Measured; see `region_growing_bytes`.
+_BYTES_A_PIXEL = 100
+_BYTES_A_BAND = 9
 # Share of 2 × 2 squares inside one field that start as one region.
 _WHOLE_SQUARES = 0.95
 _BOUNDARY_SWEEPS = 4
@@ -93,6 +96,21 @@ class RegionGrowingResult:
     def n_segments(self) -> int:
         """Number of segments."""
         return len(self.pixels)
+
+
+def region_growing_bytes(shape: tuple[int, int, int]) -> int:
+    """Memory that `segment_by_region_growing` takes at most, beside the image itself.
+
+    What single pixels need as regions of their own, at worst for most of the image: 9 bytes a band (values and means in
+    units of the noise, and the next round's) and 100 for labels and edges. Images of fields take half to three quarters.
+
+    Parameters
+    ----------
+    shape:
+        (bands, rows, cols).
+    """
+    bands, rows, cols = shape
+    return rows * cols * (_BYTES_A_PIXEL + _BYTES_A_BAND * bands)
 
 
 def segment_by_region_growing(
@@ -155,7 +173,7 @@ def segment_by_region_growing(
     scaled = in_noise_units(flat, valid, directions)
     eight = connectivity == 8
     labels, regions = _grown(scaled, valid, (rows, cols), factor, min_pixels, eight)
-    means, sizes = regions.means, regions.sizes
+    means, sizes = regions.taken()[:2]
     for _ in range(_BOUNDARY_SWEEPS):
         if refine_boundaries(scaled, labels, means, sizes, cols, min_pixels, _COST_PER_SIDE, eight) == 0:
             break
@@ -190,9 +208,9 @@ def _grown(
     rows, cols = shape
     bands = scaled.shape[1]
     limit = np.float32(stats.chi2.ppf(_WHOLE_SQUARES, 3 * bands))
-    labels, means, sizes = first_regions(scaled, valid, rows, cols, limit)
-    first, second, sides = region_edges(labels, cols, len(sizes), eight)
-    regions = _Regions(means, sizes, first, second, sides)
+    labels, *nodes = first_regions(scaled, valid, rows, cols, limit)
+    regions = _Regions(*nodes, *region_edges(labels, cols, len(nodes[1]), eight))
+    del nodes
     texture = np.zeros((bands, bands))
     _join(regions, labels, texture, threshold, 0)
     for side in _TEXTURE_BLOCKS:
@@ -202,15 +220,16 @@ def _grown(
     return labels, regions
 
 
-@dataclass
 class _Regions:
-    """The graph: means (n, bands) in noise, sizes (n,), and edges with the sides they share."""
+    """The graph: means (n, bands) in noise, sizes (n,), and edges first, second with the sides they share."""
 
-    means: npt.NDArray[np.float32]
-    sizes: npt.NDArray[np.float64]
-    first: npt.NDArray[np.uint32]
-    second: npt.NDArray[np.uint32]
-    sides: npt.NDArray[np.float32]
+    def __init__(self, *parts: npt.NDArray[Any]) -> None:
+        self.parts = parts
+
+    def taken(self) -> tuple[npt.NDArray[Any], ...]:
+        """The parts, which are held here no longer: the first graph is as large as the image and its successors follow."""
+        parts, self.parts = self.parts, ()
+        return parts
 
 
 def _join(
@@ -221,15 +240,15 @@ def _join(
     least_size: int,
 ) -> None:
     """Join regions, in place, until no two may be joined under this texture and none is smaller than `least_size`."""
-    bands = regions.means.shape[1]
+    means, sizes, first, second, sides = regions.taken()
+    bands = means.shape[1]
     parameter_cost = (bands * np.log1p(np.arange(_LARGEST_TABLED_SIZE))).astype(np.float32)
     variances, directions = np.linalg.eigh(texture)
     between = np.maximum(_SHARE_BETWEEN_NEIGHBOURS * variances, 0).astype(np.float32)
     if texture.any():
-        means = np.einsum("ij,jk->ik", regions.means, directions.astype(np.float32))
+        means = np.einsum("ij,jk->ik", means, directions.astype(np.float32))
     else:
-        means, between = regions.means, between[:0]
-    sizes, first, second, sides = regions.sizes, regions.first, regions.second, regions.sides
+        between = between[:0]
     costs = np.zeros(len(first), dtype=np.float32)
     changed = np.ones(len(sizes), dtype=np.bool_)
     rounds = 0
@@ -248,8 +267,7 @@ def _join(
         rounds += 1
     if texture.any():
         means = np.einsum("ik,jk->ij", means, directions.astype(np.float32))
-    regions.means, regions.sizes = means, sizes
-    regions.first, regions.second, regions.sides = first, second, sides
+    regions.parts = (means, sizes, first, second, sides)
 
 
 def _checked_options(min_pixels: int, threshold: float | str, connectivity: int) -> float:

@@ -1,11 +1,15 @@
 """Texture of regions: measured where it is, none where there is only noise, and fields found in spite of it."""
 
+import os
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from agristat_platform.segmentation.parcel_agreement import parcel_agreement
-from agristat_platform.segmentation.region_growing import segment_by_region_growing
+from agristat_platform.segmentation.region_growing import region_growing_bytes, segment_by_region_growing
 from agristat_platform.segmentation.region_growing_graph import best_neighbours
 from agristat_platform.segmentation.region_growing_texture import block_means, region_texture
 
@@ -92,3 +96,30 @@ def test_texture_is_in_the_units_of_the_image():
     assert scaled.texture / plain.texture == pytest.approx([1, 10, 0.1, 1], rel=1e-3)
     noise_only = segment_by_region_growing(np.random.default_rng(5).normal(size=(2, 120, 120)))
     assert noise_only.texture.max() < 0.1
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
+@pytest.mark.parametrize(("bands", "side"), [(4, 700), (12, 500)])
+def test_memory_stays_within_what_is_said(bands, side):
+    image = np.random.default_rng(1).normal(size=(bands, side, side)).astype("f4")
+    # Where half of the image is much rougher than the noise measured on the other, each pixel starts as a region.
+    image[:, : side * 45 // 100] *= 1000
+    segment_by_region_growing(np.ascontiguousarray(image[:, 150:250, :100]))
+    done = threading.Event()
+    seen = [before := resident_bytes()]
+
+    def watch():
+        while not done.wait(0.002):
+            seen.append(resident_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    segment_by_region_growing(image)
+    done.set()
+    watcher.join()
+    # Memory freed before and not returned may hide a part of it.
+    assert 0.2 < (max(seen) - before) / region_growing_bytes(image.shape) < 1
