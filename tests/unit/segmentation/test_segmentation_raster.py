@@ -1,6 +1,7 @@
 """Segmentation of rasters in files: the labels of the image in memory, nodata as the files say, and bad files."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -244,3 +245,34 @@ def test_more_pixels_than_segment_numbers(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path, source, monkeypatch):
+    target = tmp_path / "labels.tif"
+    target.write_bytes(b"before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("agristat_platform.segmentation.label_files.os.replace", full)
+    with pytest.raises(LabelTargetError, match=r"No space left on device.*labels\.tif.*has room"):
+        segment_raster(source, target)
+    assert target.read_bytes() == b"before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image.tif", "labels.tif"]
+
+
+def test_threads_change_nothing(tmp_path, source):
+    first = segment_raster(source, tmp_path / "first.tif").path.read_bytes()
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(segment_raster, source, tmp_path / f"{k}.tif", tile_size=16 * k) for k in range(1, 6)]
+    assert [run.result().path.read_bytes() == first for run in runs] == [True] * 5
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_raster_that_lies_nowhere(tmp_path):
+    image = noisy_fields()
+    path = write(tmp_path / "image.tif", image, crs=None, transform=None)
+    segment_raster(path, tmp_path / "labels.tif")
+    with rasterio.open(tmp_path / "labels.tif") as raster:
+        assert raster.crs is None
+        assert raster.read(1).tolist() == segment_image(image).labels.tolist()
