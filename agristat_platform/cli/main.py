@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from agristat_platform import __version__
-from agristat_platform.cli import features, region, run, scenes, serve, store
+from agristat_platform.cli import features, region, run, scenes, segments, serve, store
 from agristat_platform.errors import AgristatError
 
 INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command("home")(serve.home)
 app.add_typer(region.app, name="region")
 app.add_typer(features.app, name="features")
 app.add_typer(scenes.app, name="scenes")
+app.add_typer(segments.app, name="segments")
 app.add_typer(store.app, name="store")
 
 
