@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit
 
 from agristat_platform.features.errors import LayerTableError
 from agristat_platform.features.feature_plan import IndexSource, Layer, index_sources, interval_label, read_layers_table
@@ -130,18 +131,21 @@ def filled_layers(
     Every pixel is computed for itself, so that strips of rows give the same values as the whole.
     """
     for _, source in chosen.sources:
-        stack = np.stack([_values(source, chosen.planned, interval, read) for interval in chosen.intervals])
-        missing = np.isnan(stack)
-        gaps = np.asarray(missing.any(axis=0) & ~missing.all(axis=0))
-        yield _filled(stack, missing), gaps
+        stack = np.empty((0, 0, 0), np.float32)
+        for k, interval in enumerate(chosen.intervals):
+            values = _values(source, chosen.planned, interval, read)
+            if k == 0:
+                stack = np.empty((len(chosen.intervals), *values.shape), np.float32)
+            stack[k] = values
+        gaps = np.zeros(stack.shape[1:], dtype=np.bool_)
+        _fill(stack.reshape(len(stack), -1), gaps.reshape(-1))
+        yield stack, gaps
 
 
 def scaled(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.int16]:
     """Values between two bounds as whole numbers from 0 to FULL_SCALE, so that sums are exact; -1 where missing."""
-    out = np.full(values.shape, NODATA, dtype=np.int16)
-    present = np.isfinite(values)
-    unit = (values[present] - low) / max(float(high - low), 1e-9)
-    out[present] = np.rint(np.clip(unit, 0, 1) * FULL_SCALE).astype(np.int16)
+    out = np.empty(values.shape, dtype=np.int16)
+    _scale(np.ascontiguousarray(values).reshape(-1), float(low), max(float(high - low), 1e-9), out.reshape(-1))
     return out
 
 
@@ -188,15 +192,30 @@ def _values(source: IndexSource, planned: Sequence[Layer], interval: int, read: 
     return spectral_index(source.index).compute(dict(zip(source.bands, arrays, strict=True)), source.coefficients)
 
 
-def _filled(stack: npt.NDArray[np.float32], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """The stack with each gap's mean over the other intervals; the stack itself is used up."""
-    present = np.zeros(stack.shape[1:], dtype=np.int64)
-    total = np.zeros(stack.shape[1:], dtype=np.float64)
-    # one after the other: numpy's own sum adds in another order where the image is a single pixel
-    for values, gap in zip(stack, missing, strict=True):
-        present += ~gap
-        total += np.where(gap, 0, values)
-    mean = np.divide(total, present, out=np.full(total.shape, np.nan), where=present > 0).astype(np.float32)
-    for values, gap in zip(stack, missing, strict=True):
-        values[gap] = mean[gap]
-    return stack
+@njit(cache=True, nogil=True)
+def _fill(stack, gaps):  # type: ignore[no-untyped-def]
+    """Put into each gap of (intervals, pixels) the mean of the pixel's other intervals, and mark the pixels that had any."""
+    intervals, pixels = stack.shape
+    for p in range(pixels):
+        present = 0
+        total = 0.0
+        for k in range(intervals):
+            if not np.isnan(stack[k, p]):
+                present += 1
+                total += stack[k, p]
+        if 0 < present < intervals:
+            gaps[p] = True
+            mean = np.float32(total / present)
+            for k in range(intervals):
+                if np.isnan(stack[k, p]):
+                    stack[k, p] = mean
+
+
+@njit(cache=True, nogil=True)
+def _scale(values, low, span, out):  # type: ignore[no-untyped-def]
+    for p in range(len(values)):
+        if np.isfinite(values[p]):
+            unit = (np.float64(values[p]) - low) / span
+            out[p] = np.int16(np.rint(min(max(unit, 0.0), 1.0) * FULL_SCALE))
+        else:
+            out[p] = NODATA
