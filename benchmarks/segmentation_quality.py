@@ -1,6 +1,6 @@
 """How well segments find simulated fields, and how fast: region growing, Shepherd's defaults, GRASS i.segment.
 
-    python benchmarks/segmentation_quality.py [--side 500 --bands 4 --seeds 1 2 3 4 5 --noises 1 2.5 7]
+    python benchmarks/segmentation_quality.py [--side 500 --bands 4 --seeds 1 2 3 4 5 --noises 1 2.5 7 --demo HOME]
 
 Fields are the cells nearest to random points, one for 400 pixels, so 20 pixels wide on average, of twelve crops with
 spectra from 20 to 120 in every band; each field's own spectrum deviates by 3 (standard deviation). Pixels at boundaries
@@ -12,6 +12,9 @@ none) has no default threshold: each image is segmented at several and the one w
 somebody who knows the fields could choose. Its time is that of one i.segment command, reading its rasters included,
 importing and exporting not; times are CPU seconds after compilation. F and the other measures are those of
 `agristat_platform.segmentation.parcel_agreement`; ± is the standard deviation over seeds.
+
+With --demo, homes in which the demo (also simulated) was run: region growing and Shepherd on its composites, see
+`demo_segmentation.py`; the table above is left out with --seeds and no number.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from demo_segmentation import report_demo
 from scipy.spatial import cKDTree
 
 from agristat_platform.segmentation import (
@@ -121,14 +125,24 @@ def report(method: str, noise: float, runs: list[Run], megapixels: float) -> flo
 
 
 def main() -> None:
-    """Print one table and, with GRASS, the ratios."""
+    """Print one table, with GRASS the ratios, and the demo's tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=500)
     parser.add_argument("--bands", type=int, default=4)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
     parser.add_argument("--noises", type=float, nargs="+", default=[1.0, 2.5, 7.0])
+    parser.add_argument("--demo", type=Path, nargs="+", default=[], metavar="HOME")
+    parser.add_argument("--intervals", type=int, nargs="+", default=[4, 7], help="of the demo's composites")
+    parser.add_argument("--least-pixels", type=int, nargs="+", default=[30], help="of segments of the demo")
     options = parser.parse_args()
+    if options.seeds:
+        compare(options.side, options.bands, options.seeds, options.noises)
+    for home in options.demo:
+        report_demo(home, options.intervals, options.least_pixels)
 
+
+def compare(side: int, bands: int, seeds: list[int], noises: list[float]) -> None:
+    """All methods on simulated fields."""
     methods: dict[str, Callable[[np.ndarray, np.ndarray], Run]] = {
         "region growing": lambda image, fields: timed(
             lambda i: segment_by_region_growing(i, min_pixels=MIN_PIXELS).labels, image, fields
@@ -138,20 +152,17 @@ def main() -> None:
         ),
     }
     for run in methods.values():
-        run(*simulated(60, options.bands, 1, 0))  # compilation
+        run(*simulated(60, bands, 1, 0))  # compilation
     version = "no GRASS here"
     if shutil.which("grass"):
         methods["GRASS i.segment"] = grass_best
         told = subprocess.run(["grass", "--version"], check=True, capture_output=True, text=True)
         version = " ".join(re.findall(r"^GRASS GIS [\d.]+", told.stdout + told.stderr, re.MULTILINE)[:1])
-    side = options.side
-    print(
-        f"{options.bands} bands, {side} × {side}, {side * side // FIELD_PIXELS} fields, seeds {options.seeds}, {version}"
-    )
+    print(f"{bands} bands, {side} × {side}, {side * side // FIELD_PIXELS} fields, seeds {seeds}, {version}")
     print("| noise | method | purity | completeness | F | over | under | segments | CPU-s/Mpx (range) |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for noise in options.noises:
-        images = [simulated(side, options.bands, noise, seed) for seed in options.seeds]
+    for noise in noises:
+        images = [simulated(side, bands, noise, seed) for seed in seeds]
         runs = {name: [method(*image) for image in images] for name, method in methods.items()}
         seconds = {name: report(name, noise, done, side * side / 1e6) for name, done in runs.items()}
         if "GRASS i.segment" in runs:
