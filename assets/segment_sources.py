@@ -6,6 +6,7 @@ the checks, are in `segments`.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agristat_platform import features, segmentation
-from agristat_platform.catalogue import Grid, Region
+from agristat_platform.catalogue import Region
 from agristat_platform.provenance import ExternalRecord
 from assets.errors import RegionTooLargeError
 from assets.layers import layer_rows_reader
@@ -67,13 +68,14 @@ def from_imagery(region: Region, composites: StoredVersion, scratch: Path, log: 
         Region growing would need more memory than there is.
     """
     settings, grid = region.segmentation, region.grid()
+    layers = composites.table("layers")
     if settings.method == "region_growing":
-        _require_memory(region, grid)
+        _require_memory(region, layers)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=scratch) as file:
         log("stacking %s", ", ".join(settings.layers))
         image = features.write_layer_image(
-            composites.table("layers"),
+            layers,
             layer_rows_reader(composites),
             grid.shape,
             settings.layers,
@@ -168,27 +170,23 @@ def _grown(region: Region, image: features.LayerImageFile) -> Cut:
     parameters = {
         "method": "region growing",
         "threshold": result.threshold,
-        "noise": [round(float(noise), 6) for noise in result.noise],
+        "noise": [float(noise) for noise in result.noise],
     }
     return result.labels, parameters, {}
 
 
-def _require_memory(region: Region, grid: Grid) -> None:
+def _require_memory(region: Region, layers: pa.Table) -> None:
     """RegionTooLargeError where region growing would need more memory than the machine can give."""
-    settings = region.segmentation
-    layers = len(settings.layers) * settings.max_intervals
-    needed = growing_bytes(layers) * grid.height * grid.width
+    settings, (rows, cols) = region.segmentation, region.grid().shape
+    intervals = len(set(layers["interval"].to_pylist()) - {0})  # 0 is the whole season
+    shape = (len(settings.layers) * min(settings.max_intervals, intervals), rows, cols)
+    needed = segmentation.region_growing_bytes(shape) + math.prod(shape) * np.dtype(np.int16).itemsize
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > MEMORY_SHARE * machine:
         raise RegionTooLargeError(
-            f"region growing of {grid.height} × {grid.width} pixels in {layers} layers takes about "
-            f"{needed / GIB:.1f} GiB, the machine has {machine / GIB:.1f} GiB",
+            f"region growing of {rows} × {cols} pixels in {shape[0]} layers takes up to {needed / GIB:.1f} GiB, "
+            f"the machine has {machine / GIB:.1f} GiB",
             where=f"config/regions/{region.code}.yaml, segmentation.method",
-            remedy="Set segmentation.method to shepherd, which takes about 2.5 GiB for a tile of 10,980 × 10,980 pixels, "
+            remedy="Set segmentation.method to shepherd, which takes about 2 GiB for a tile of 10,980 × 10,980 pixels, "
             "or name fewer layers and intervals",
         )
-
-
-def growing_bytes(layers: int) -> int:
-    """Memory that region growing takes at its peak, bytes a pixel with the image; see docs/measurements.md."""
-    return 60 + 18 * layers

@@ -28,13 +28,14 @@ def region(repository, tmp_path):
 
 
 def test_region_growing_is_refused_where_memory_would_not_do(region, monkeypatch):
-    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 30_000}
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 20_000}
     monkeypatch.setattr(segment_sources.os, "sysconf", pages.__getitem__)
+    composites = SimpleNamespace(table=lambda name: pa.table({"interval": [0, 1, 1, 2, 3, 4, 5]}))
     grown = region(method="region_growing")
-    with pytest.raises(RegionTooLargeError, match=r"12 layers takes about 0\.1 GiB.*0\.1 GiB.*to shepherd"):
-        segment_sources.from_imagery(grown, None, None, print)
+    with pytest.raises(RegionTooLargeError, match=r"in 12 layers takes up to 0\.1 GiB, .*0\.1 GiB.*to shepherd"):
+        segment_sources.from_imagery(grown, composites, None, print)
     pages["SC_PHYS_PAGES"] = 1_000_000
-    segment_sources._require_memory(grown, grown.grid())
+    segment_sources._require_memory(grown, composites.table("layers"))
 
 
 def test_a_large_region_is_shown_where_it_is_fullest():
