@@ -7,6 +7,7 @@ import geopandas
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import shapely
 from affine import Affine
@@ -60,6 +61,14 @@ def test_our_own_reader_gives_the_same_back(tmp_path):
     assert list(register.determination_method) == ["unknown"] * 3
     assert list(register.determination_datetime) == ["2024-06-01T00:00:00+00:00"] * 3
     assert shapely.area(register.geometries) == pytest.approx([600, 400, 400], rel=1e-6)
+
+
+@pytest.mark.skipif("Parquet" not in pyogrio.list_drivers(), reason="this build of GDAL has no Parquet driver")
+def test_gdal_reads_what_is_written(tmp_path):
+    path = write(tmp_path)
+    info = pyogrio.read_info(path)
+    assert (info["features"], info["geometry_type"]) == (3, "Polygon")
+    assert list(pyogrio.read_dataframe(path)["id"]) == ["1", "2", "3"]
 
 
 def test_metadata_and_columns_are_those_of_the_schema(tmp_path):
