@@ -1,7 +1,8 @@
 """Statistics of segments whose raster is read by strips of rows: one strip and the segments' sums are held, no grid.
 
 Belongs here: going through the strips, and what one layer adds up on the way. Values of percentiles are kept until the strip
-in which their segment ends. The loops are in `segment_kernels`, names and tables in `segment_statistics`.
+in which their segment ends. The loops are in `segment_kernels` and `percentile_kernels`, names and tables in
+`segment_statistics`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from agristat_platform.features import segment_kernels as kernels
 from agristat_platform.features.errors import LabelGridError, StatisticError
+from agristat_platform.features.percentile_kernels import percentiles
 from agristat_platform.segmentation import label_raster
 
 MOMENT_STATISTICS = ("count", "sum", "mean", "std", "min", "max")
@@ -193,12 +195,13 @@ class LayerStatistics:
         """
         flat = _flat(values, strip.shape, nodata, clear)
         if self._moments is not None:
-            kernels.add_moments(strip.labels, flat, self._moments)
+            add = kernels.add_moments if self._moments.shape[1] > kernels.LEAST else kernels.add_sums
+            add(strip.labels, flat, self._moments)
         if self._names:
             closing = strip.closing
             window = flat if self._kept is None or not len(self._kept) else np.concatenate([self._kept, flat])
             grouped, counts = kernels.grouped_values(closing.labels, window, closing.starts)
-            found = kernels.percentiles(grouped, closing.starts, counts, self._shares)
+            found = percentiles(grouped, closing.starts, counts, self._shares)
             self._percentiles[closing.members - 1] = found[1:]
             self._kept = window[closing.kept]
 

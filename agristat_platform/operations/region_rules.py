@@ -13,7 +13,7 @@ def imagery_problems(region: Region) -> list[str]:
     """Names that no band table knows, a line each: field, value, allowed.
 
     Collections without a band table, bands that a collection does not have, segmentation layers that are neither a
-    requested band nor a spectral index, and features or series of an index or band that there is not.
+    requested band nor a spectral index, and features, texture or series of an index or band that there is not.
     """
     problems = []
     for name, request in region.imagery.collections.items() if region.imagery else ():
@@ -34,7 +34,7 @@ def imagery_problems(region: Region) -> list[str]:
             if band not in bands
         ]
     # a mistyped band would be named twice
-    return problems or [*_segmentation_problems(region), *_index_problems(region)]
+    return problems or [*_segmentation_problems(region), *_index_problems(region), *_feature_problems(region)]
 
 
 def _segmentation_problems(region: Region) -> list[str]:
@@ -47,6 +47,27 @@ def _segmentation_problems(region: Region) -> list[str]:
         f'segmentation.layers: got "{layer}"; allowed: {", ".join(known)}{did_you_mean(layer, known)}'
         for layer in region.segmentation.layers
         if layer.casefold() not in allowed
+    ]
+
+
+def _feature_problems(region: Region) -> list[str]:
+    """Texture and single statistics are of requested bands, of their layers by pass or percentile, or of indices."""
+    if region.imagery is None:
+        return []
+    texture = region.features.texture
+    named = {
+        "features.texture.layers": texture.layers if texture else (),
+        "features.statistics_of": tuple(region.features.statistics_of),
+    }
+    bands = [band for request in region.imagery.collections.values() for band in request.bands]
+    known = [*dict.fromkeys(bands), *region.features.indices]
+    allowed = {name.casefold() for name in known}
+    return [
+        f'{field}: got "{name}"; allowed: {", ".join(known)}{did_you_mean(name, known)}'
+        for field, names in named.items()
+        for name in names
+        # VV_des and B04_p10 are layers of VV and B04
+        if name.casefold() not in allowed and name.casefold().rpartition("_")[0] not in allowed
     ]
 
 

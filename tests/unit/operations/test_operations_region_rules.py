@@ -14,6 +14,8 @@ from agristat_platform.operations.region_rules import imagery_problems
         ("sentinel-2-l2a:", "sentinel-2-l2:", 'imagery.collections: got "sentinel-2-l2"; allowed: .*sentinel-2-l2a'),
         ("B08, B11", "B8, B11", 'sentinel-2-l2a.bands: got "B8"; allowed: B01, .*B08.*did you mean'),
         ("survey:", "features: {indices: [ndvi, tc_wet]}\nsurvey:", 'features.indices: got "tc_wet"; .*did you mean'),
+        ("survey:", "features: {texture: {layers: [B8]}}\nsurvey:", 'features.texture.layers: got "B8"; allowed: B02'),
+        ("survey:", "features: {statistics_of: {lai: [mean]}}\nsurvey:", 'features.statistics_of: got "lai"; .*ndvi'),
         ("survey:", "time_series: {indices: [savi]}\nsurvey:", 'time_series.indices: got "savi"; allowed: ndvi, .*lai'),
         ("survey:", "time_series: {channels: [ndvi, B11]}\nsurvey:", "time_series.channels: .*'B11'.*as swir16"),
         ("B12, SCL]}", "B12, SCL], orbits: descending}", "sentinel-2-l2a.orbits: only radar is kept by the direction"),
