@@ -86,6 +86,8 @@ class OverpassListener(Protocol):
 def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: date, last: date) -> list[SeriesOverpass]:
     """Overpasses of the plan's collections with kept scenes from `first` to `last` (both included), by day.
 
+    A collection that is two sources, reflectance and temperature, has its overpasses once for each.
+
     Parameters
     ----------
     scenes:
@@ -93,25 +95,29 @@ def series_overpasses(scenes: pa.Table, grid: Grid, plan: SeriesPlan, first: dat
     first, last:
         The season with its padding.
     """
-    sources = {source.collection.name: source for source in plan.sources}
+    sources: dict[str, list[SeriesSource]] = {}
+    for source in plan.sources:
+        sources.setdefault(source.collection.name, []).append(source)
     # items take a millisecond each to understand, and a season has as many of radar
     own = [collection_table(name).name in sources for name in scenes["collection"].to_pylist()]
     found = []
     for tiles in overpasses_of(kept_items(scenes.filter(pa.array(own, pa.bool_())), padding=True), grid):
         day = observation_day(tiles)
         if first <= day <= last:
-            found.append(SeriesOverpass(day, sources[collection_table(tiles[0].collection_id or "").name], tiles))
+            own_sources = sources[collection_table(tiles[0].collection_id or "").name]
+            found += [SeriesOverpass(day, source, tiles) for source in own_sources]
     return sorted(found, key=lambda overpass: (overpass.day, overpass.source.collection.name, overpass.tiles[0].id))
 
 
 def files_of_overpasses(overpasses: Sequence[SeriesOverpass]) -> list[SceneFile]:
     """The files that `read_overpasses` reads, so that a manifest can name every one of them; addresses unsigned."""
-    return [
-        scene_file(item, band)
+    named = {
+        (item.collection_id, item.id, band.name): (item, band)
         for overpass in overpasses
         for item in overpass.tiles
         for band in (*overpass.source.bands, *mask_bands(item))
-    ]
+    }
+    return [scene_file(item, band) for item, band in named.values()]
 
 
 def read_overpasses(

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from agristat_platform.catalogue import TimeSeriesSettings
 from agristat_platform.features.observation_portions import read_observations
-from agristat_platform.features.series_channels import BAND_CHANNELS
+from agristat_platform.features.series_channels import BAND_CHANNELS, is_thermal
 from agristat_platform.features.series_tensor import TensorWriter
 from agristat_platform.timeseries import (
     MAX_GAP_DAYS,
@@ -50,7 +50,7 @@ REFLECTANCE_RANGE, KELVIN_RANGE = (0.0, 1.0), (220.0, 350.0)
 def plausible_range(index: str) -> tuple[float, float]:
     """Least and greatest value that a smoothed index or band can have on land."""
     if index in BAND_CHANNELS:
-        return KELVIN_RANGE if BAND_CHANNELS[index].unit == "kelvin" else REFLECTANCE_RANGE
+        return KELVIN_RANGE if is_thermal(index) else REFLECTANCE_RANGE
     return PLAUSIBLE.get(index, (-1.0, 1.0))
 
 

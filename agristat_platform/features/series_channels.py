@@ -70,6 +70,11 @@ def series_channel(name: str) -> SpectralIndex:
     )
 
 
+def is_thermal(name: str) -> bool:
+    """Whether the channel is a temperature."""
+    return name in BAND_CHANNELS and BAND_CHANNELS[name].unit == STORAGE["thermal"].unit
+
+
 def channel_formula(name: str) -> str:
     """What the mean of a segment's clear pixels is turned into, in words of a table's metadata."""
     channel = series_channel(name)

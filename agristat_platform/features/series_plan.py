@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agristat_platform.catalogue import ImagerySource
-from agristat_platform.features.series_channels import channel_bands, series_channel
+from agristat_platform.features.series_channels import channel_bands, is_thermal, series_channel
 from agristat_platform.features.spectral_indices import INDICES, unavailable_indices
 from agristat_platform.imagery import Band, Collection, collection_table, requested_bands
 
@@ -47,7 +47,7 @@ class SeriesPlan:
     Attributes
     ----------
     sources:
-        Collections that give at least one index, in the order of the region file.
+        Collections that give at least one index, in the order of the region file; temperature is a source of its own.
     indices:
         Those that at least one collection gives, in the order asked for.
     left_out:
@@ -86,23 +86,27 @@ def plan_series(imagery: ImagerySource, indices: Sequence[str]) -> SeriesPlan:
         for name, bands in requested_bands(imagery.collections).items()
         if collection_table(name).kind != "radar"
     }
+    # apart, so that places without a temperature are lost to the series of temperature alone
+    thermal = [channel for channel in wanted if is_thermal(channel.name)]
+    others = [channel for channel in wanted if not is_thermal(channel.name)]
     sources: list[SeriesSource] = []
     for name, band_names in asked.items():
         table = collection_table(name)
         coefficients = REFERENCE if imagery.harmonise and name in ADJUSTED else name
-        given: dict[str, dict[str, str]] = {}
-        for index in wanted:
-            bands = channel_bands(index.name, table, band_names)
-            mixed = index.sensors and any(
-                index.name in source.indices and source.coefficients != coefficients for source in sources
-            )
-            if bands is not None and not mixed:
-                given[index.name] = bands
-        if given:
-            used = {band for bands in given.values() for band in bands.values()}
-            used |= {index for index, bands in given.items() if not bands}
-            read = tuple(table.band(band) for band in band_names if band in used)
-            sources.append(SeriesSource(table, read, given, coefficients))
+        for channels in (others, thermal):
+            given: dict[str, dict[str, str]] = {}
+            for index in channels:
+                bands = channel_bands(index.name, table, band_names)
+                mixed = index.sensors and any(
+                    index.name in source.indices and source.coefficients != coefficients for source in sources
+                )
+                if bands is not None and not mixed:
+                    given[index.name] = bands
+            if given:
+                used = {band for bands in given.values() for band in bands.values()}
+                used |= {index for index, bands in given.items() if not bands}
+                read = tuple(table.band(band) for band in band_names if band in used)
+                sources.append(SeriesSource(table, read, given, coefficients))
     lacking = unavailable_indices(asked, [index.name for index in wanted if index.name in INDICES])
     left_out = {
         index.name: f"lacks {', '.join(lacking.get(index.name, index.bands))}"
