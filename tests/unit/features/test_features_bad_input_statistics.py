@@ -6,6 +6,7 @@ import pytest
 import shapely
 
 from agristat_platform.features import LabelGridError, StatisticError, segment_statistics, segment_texture
+from agristat_platform.features.segment_strips import LayerStatistics, SegmentStrips
 from agristat_platform.segmentation import ImageShapeError, TooManySegmentsError
 
 LABELS = np.array([[1, 1, 2], [1, 3, 2], [0, 0, 2]], np.uint32)  # 3 is one pixel
@@ -110,6 +111,24 @@ def test_a_raster_of_nodata_gives_no_row_and_all_columns():
     assert table.num_rows == 0
     assert table.column_names == ["segment_id", *(f"b1_{name}" for name in ALL)]
     assert len(segment_texture(np.zeros_like(LABELS), VALUES, 0, 9).ids) == 0
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(3, 6), slice(6, 9)])
+def test_strips_without_a_segment_or_without_a_value(rows):
+    """The first, middle or last strip is nodata in the labels, or in the band: as the raster in one piece."""
+    rng = np.random.default_rng(8)
+    labels = np.repeat(np.arange(1, 4, dtype=np.uint32), 12).reshape(3, 12).repeat(3, axis=0)
+    labels[rows], band = 0, rng.normal(0, 1, labels.shape)
+    holed = np.where(np.isin(np.arange(9), np.arange(9)[rows])[:, np.newaxis], np.nan, band)
+    whole = np.repeat(np.arange(1, 5, dtype=np.uint32), 3) + np.zeros((9, 1), np.uint32)
+    for of, values in ((labels, band), (whole, holed)):
+        strips = SegmentStrips.of_raster(of, strip_rows=3)
+        layer = LayerStatistics(len(strips.ids), ALL)
+        for strip in strips.strips():
+            layer.add(strip, values[strip.rows])
+        expected = described(of, values)
+        for name, found in layer.result().items():
+            np.testing.assert_allclose(found, [row[name] for row in expected], rtol=1e-12)
 
 
 def test_no_band_gives_the_segments_alone():

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 
@@ -13,16 +14,20 @@ from agristat_platform.geometry import read_geometry
 from agristat_platform.segmentation import (
     EmptyImageError,
     ImageShapeError,
+    ImageSourceError,
     LabelGridError,
     SegmentCrsError,
     TooManySegmentsError,
     label_raster,
+    link_segment_files,
     link_segments,
     parcel_agreement,
     segment_by_region_growing,
     segment_clusters,
     segment_image,
     segment_polygons,
+    segment_raster,
+    segment_strips,
 )
 
 UTM = "EPSG:32630"
@@ -199,6 +204,73 @@ def test_labels_of_two_grids_are_named():
         link_segments(LABELS, LABELS[:2])
     with pytest.raises(ImageShapeError, match=r"segments \(3, 3\) and parcels \(2, 3\) have different grids"):
         parcel_agreement(LABELS, LABELS[:2])
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int32])
+def test_what_is_no_cluster_image_is_refused(kind):
+    with pytest.raises(ImageShapeError, match="cluster image"):
+        segment_clusters(-np.ones((3, 3), kind), np.ones((1, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    "transform", [Affine(0, 0, 0, 0, 0, 0), Affine(math.nan, 0, 0, 0, -10, 0), Affine(10, 0, math.inf, 0, -10, 0)]
+)
+def test_a_transform_without_area_is_refused(transform):
+    with pytest.raises(ImageShapeError, match="is no transform of a grid"):
+        segment_polygons(LABELS, transform, UTM)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 16), slice(16, 32), slice(32, 48)])
+def test_a_strip_of_nodata_changes_nothing(rows):
+    """First, middle and last strip without a pixel: the labels are those of the image in one piece."""
+    image = np.random.default_rng(5).normal(0, 1, (3, 48, 20)).astype(np.float32).cumsum(axis=2)
+    image[:, rows] = np.nan
+    strips = segment_strips(lambda part: image[:, part], image.shape, rows_per_strip=16, min_pixels=4)
+    whole = segment_image(image, min_pixels=4)
+    np.testing.assert_array_equal(strips.labels, whole.labels)
+    assert not strips.labels[rows].any()
+    with pytest.raises(EmptyImageError, match="all 960 pixels"):
+        segment_strips(lambda part: image[:, part] * np.nan, image.shape, rows_per_strip=16)
+
+
+class TestFiles:
+    @pytest.fixture
+    def written(self, tmp_path):
+        def write(name, values, transform=TEN_METRES):
+            profile = {"driver": "GTiff", "count": 1, "crs": UTM, "transform": transform, "dtype": values.dtype.name}
+            profile |= {"height": values.shape[0], "width": values.shape[1]}
+            with rasterio.open(tmp_path / name, "w", **profile) as raster:
+                raster.write(values, 1)
+            return tmp_path / name
+
+        return write
+
+    def test_a_file_of_nodata_leaves_no_label_file(self, written, tmp_path):
+        source = written("nothing.tif", np.full((4, 4), np.nan, np.float32))
+        with pytest.raises(EmptyImageError, match="all 16 pixels"):
+            segment_raster(source, tmp_path / "labels.tif")
+        assert not (tmp_path / "labels.tif").exists()
+
+    def test_files_on_two_grids_are_both_named(self, written, tmp_path):
+        one = written("one.tif", np.ones((4, 4), np.float32))
+        other = written("other.tif", np.ones((4, 4), np.float32), TEN_METRES * Affine.translation(0.5, 0))
+        with pytest.raises(ImageSourceError, match=r"different grids.*one\.tif.*other\.tif"):
+            segment_raster([one, other], tmp_path / "labels.tif")
+
+    def test_more_pixels_than_segment_numbers_are_refused_before_any_is_read(self, tmp_path):
+        """A sparse file of 70,000 × 70,000 pixels, 150 kB."""
+        source = tmp_path / "huge.tif"
+        profile = {"driver": "GTiff", "count": 1, "crs": UTM, "transform": TEN_METRES, "dtype": "uint8"}
+        profile |= {"width": 70_000, "height": 70_000, "tiled": True, "blockxsize": 512, "blockysize": 512}
+        with rasterio.open(source, "w", **profile, sparse_ok=True):
+            pass
+        with pytest.raises(TooManySegmentsError, match="70000 × 70000 pixels"):
+            segment_raster(source, tmp_path / "labels.tif")
+
+    def test_labels_of_another_type_are_not_linked(self, written):
+        labels = written("labels.tif", LABELS.astype(np.float32))
+        with pytest.raises(ImageShapeError, match="labels of type float32"):
+            link_segment_files(labels, labels)
 
 
 def test_every_error_of_the_package_says_what_to_do():
