@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+import rasterio
 from affine import Affine
 
-from agristat_platform import segmentation
+from agristat_platform import features, imagery, segmentation
 from agristat_platform.catalogue import Grid, load_catalogue, load_settings
 from assets import segment_sources, segments
 from assets.errors import RegionTooLargeError
@@ -36,6 +37,60 @@ def test_region_growing_is_refused_where_memory_would_not_do(region, monkeypatch
         segment_sources.from_imagery(grown, composites, None, print)
     pages["SC_PHYS_PAGES"] = 1_000_000
     segment_sources._require_memory(grown, composites.table("layers"))
+
+
+@pytest.fixture
+def composites(tmp_path):
+    """Two bands in two intervals, in a file each, on the demo region's grid cut to 60 × 40 pixels, some pixels missing."""
+    rng = np.random.default_rng(5)
+    rows = []
+    fields = np.kron(rng.integers(500, 4000, (2, 4, 6)), np.ones((1, 10, 10), int))
+    for interval in (1, 2):
+        values = (fields + 300 * interval + rng.integers(0, 200, fields.shape)).astype(np.uint16)
+        values[:, :7, :9] = 0
+        values[:, 20 * (interval - 1) :, 50:] = 0
+        with rasterio.open(
+            tmp_path / f"t{interval}.tif", "w", driver="GTiff", height=40, width=60, count=2, dtype="uint16",
+            transform=GRID.transform,
+        ) as dataset:  # fmt: skip
+            dataset.write(values)
+        for index, band in enumerate(("B04", "B08"), start=1):
+            row = {field.name: None if field.nullable else 0 for field in imagery.LAYERS_SCHEMA}
+            row |= dict.fromkeys(("unit", "statistic"), "median")
+            row |= {"file": f"t{interval}.tif", "band_index": index, "collection": "sentinel-2-l2a", "band": band}
+            row |= {"layer": band, "interval": interval, "scale": 1e-4, "valid_share": 0.9}
+            rows.append(row)
+    table = pa.Table.from_pylist(rows, schema=imagery.LAYERS_SCHEMA)
+    return SimpleNamespace(table=lambda name: table, path=lambda name: tmp_path / name)
+
+
+@pytest.mark.parametrize("options", [{}, {"connectivity": 8, "max_clump_pixels": 30}, {"method": "region_growing"}])
+def test_segments_of_strips_are_those_of_the_image(region, composites, options, tmp_path, monkeypatch):
+    grid = Grid(GRID.crs, GRID.transform, 60, 40)
+    monkeypatch.setattr("agristat_platform.catalogue.Region.grid", lambda self: grid)
+    chosen = region(layers=("ndvi", "B08"), min_pixels=12, n_clusters=8, reference=None, **options)
+    said = []
+    made = segment_sources.from_imagery(chosen, composites, tmp_path / "scratch", lambda *words: said.append(words))
+
+    read = lambda row: imagery.read_layer(composites.path(row["file"]), row)  # noqa: E731
+    whole = features.layer_image(composites.table("layers"), read, ("ndvi", "B08"), max_intervals=4)
+    if options.get("method"):
+        expected = segmentation.segment_by_region_growing(whole.image, nodata=features.NODATA, min_pixels=12)
+        assert made.parameters["method"] == "region growing"
+    else:
+        expected = segmentation.segment_image(
+            whole.image, nodata=features.NODATA, min_pixels=12, n_clusters=8, seed=1, **options
+        )
+        assert made.seeds == {"k_means": 1}
+        assert made.parameters["max_clump_pixels"] == options.get("max_clump_pixels")
+    assert (made.labels == expected.labels).all()
+    assert made.labels.max() > 5
+    table = segmentation.segment_polygons(made.labels, grid.transform, grid.crs)
+    assert pa.concat_tables(list(made.portions)).equals(table)
+    assert made.schema.equals(table.schema, check_metadata=True)
+    assert made.metadata["gap_filled_share"] == whole.filled_share > 0
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert said
 
 
 def test_a_large_region_is_shown_where_it_is_fullest():

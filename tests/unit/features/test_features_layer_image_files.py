@@ -1,6 +1,7 @@
 """The image to segment made strip by strip: the bytes of the whole, whatever the values and the strips."""
 
 import tempfile
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +76,25 @@ def test_each_strip_is_read_in_one_call_a_pass(layers_of_bands):
     with tempfile.TemporaryFile() as file:
         write_layer_image(layers_of_bands, read, (5, 2), ["ndvi", "B08"], file, max_intervals=2, rows_per_strip=3)
     assert asked == [(4, 0, 3), (4, 3, 5)] * 3
+
+
+def test_memory_follows_the_strip_and_not_the_image(layers_of_bands):
+    def read(rows, strip):
+        return (np.full((strip.stop - strip.start, 500), 0.1 * row["band_index"], np.float32) for row in rows)
+
+    peaks = []
+    for rows in (1000, 4000):
+        with tempfile.TemporaryFile() as file:
+            tracemalloc.start()
+            write_layer_image(
+                layers_of_bands, read, (rows, 500), ["ndvi", "B08"], file, max_intervals=3, rows_per_strip=100
+            )
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    held = 100 * 500 * 4 * (6 + 2 * 3)  # a strip's layers as read and as chosen
+    counts = 6 * (1 << 16) * 8 * 6
+    assert peaks[0] < 2 * held + counts
+    assert peaks[1] < 1.05 * peaks[0]
 
 
 def test_bad_input_is_named(layers_of_bands):
