@@ -153,6 +153,29 @@ def test_polygons_alone_need_no_identifier(tmp_path):
         read_polygons(tmp_path / "none.parquet", UTM)
 
 
+def test_curves_become_polygons_of_many_corners(tmp_path):
+    circle = "CIRCULARSTRING (700000 4600000, 700050 4600050, 700100 4600000, 700050 4599950, 700000 4600000)"
+    (tmp_path / "curves.csv").write_text(f'id,WKT\na,"CURVEPOLYGON ({circle})"\n')
+    (tmp_path / "curves.vrt").write_text(
+        '<OGRVRTDataSource><OGRVRTLayer name="curves"><SrcDataSource relativeToVRT="1">curves.csv</SrcDataSource>'
+        f'<LayerSRS>{UTM}</LayerSRS><GeometryField encoding="WKT" field="WKT"/></OGRVRTLayer></OGRVRTDataSource>'
+    )
+    shape = read_register(tmp_path / "curves.vrt", UTM).geometries[0]
+    assert shape.geom_type == "Polygon"
+    assert shape.area == pytest.approx(np.pi * 50**2, rel=0.002)
+
+
+def test_measures_are_dropped_as_heights_are(tmp_path):
+    table = with_geometry(pa.table({"id": ["a"], "geometry": shapely.to_wkb(SHAPES[:1])}), UTM)
+    measured = shapely.from_wkt("POLYGON M ((700000 4600000 1, 700060 4600000 2, 700060 4600040 3, 700000 4600000 1))")
+    path = tmp_path / "measured.parquet"
+    pq.write_table(table.set_column(1, "geometry", [shapely.to_wkb([measured]).tolist()]), path)
+    shape = read_register(path, UTM).geometries[0]
+    assert not shapely.has_m(shape)
+    assert not shapely.has_z(shape)
+    assert shape.area == pytest.approx(1200)
+
+
 def test_a_table_without_geometries_is_refused(tmp_path):
     path = tmp_path / "plain.csv"
     path.write_text("id,crop\na,maize\n")
