@@ -171,6 +171,7 @@ def _grown(region: Region, image: features.LayerImageFile) -> Cut:
         "method": "region growing",
         "threshold": result.threshold,
         "noise": [float(noise) for noise in result.noise],
+        "texture": [float(texture) for texture in result.texture],
     }
     return result.labels, parameters, {}
 
