@@ -20,7 +20,6 @@ from agristat_platform.segmentation.errors import (
     TooManySegmentsError,
 )
 from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
-from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps, on_one_grid
 from agristat_platform.segmentation.parcel_agreement import (
@@ -71,7 +70,6 @@ from agristat_platform.segmentation.shepherd_steps import SegmentationResult, au
 __all__ = [
     "CROP_HISTORY_SCHEMA",
     "FIELD_BOUNDARIES_SCHEMA",
-    "FIELD_BOUNDARIES_SCHEMA",
     "IDENTITIES",
     "IDENTITY_SCHEMA",
     "LINKS_SCHEMA",
@@ -84,7 +82,6 @@ __all__ = [
     "SEGMENTS_SCHEMA",
     "SMALL_PARCEL_HA",
     "EmptyImageError",
-    "FieldBoundariesError",
     "FieldBoundariesError",
     "ImageShapeError",
     "ImageSourceError",
@@ -131,7 +128,6 @@ __all__ = [
     "segment_polygons",
     "segment_raster",
     "segment_strips",
-    "write_field_boundaries",
     "write_field_boundaries",
     "write_labels",
 ]

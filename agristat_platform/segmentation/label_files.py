@@ -25,6 +25,7 @@ from rasterio.windows import Window
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.segmentation.errors import ImageShapeError, LabelTargetError
+from agristat_platform.segmentation.polygons import label_raster
 
 BLOCK_CACHE_BYTES = 64 << 20  # decoded blocks that GDAL keeps; rasterio hands the number on as bytes
 OUTLINE = (255, 230, 0, 255)
@@ -39,12 +40,15 @@ def write_labels(path: Path, labels: npt.NDArray[np.uint32], grid: Grid) -> None
     Raises
     ------
     ImageShapeError
-        Labels and grid have different sizes.
+        Labels and grid have different sizes, or the labels are not whole numbers from 0.
+    TooManySegmentsError
+        A label above 2**32 - 1.
     LabelTargetError
         The file cannot be written.
     """
     if labels.shape != grid.shape:
         raise ImageShapeError(f"labels are {labels.shape}, the grid is {grid.shape}", where=str(path))
+    labels = label_raster(labels)
     with LabelTarget(path) as target:
         target.write(labels, grid.crs, grid.transform)
 

@@ -276,3 +276,16 @@ def test_a_raster_that_lies_nowhere(tmp_path):
     with rasterio.open(tmp_path / "labels.tif") as raster:
         assert raster.crs is None
         assert raster.read(1).tolist() == segment_image(image).labels.tolist()
+
+
+def test_what_is_no_label_is_not_written(tmp_path):
+    grid = Grid(CRS, TRANSFORM, 2, 1)
+    for labels, named in (([[1.5, 2.0]], "float64"), ([[-1, 2]], "negative label -1")):
+        with pytest.raises(ImageShapeError, match=named):
+            write_labels(tmp_path / "labels.tif", np.array(labels), grid)
+    with pytest.raises(TooManySegmentsError, match="4294967296"):
+        write_labels(tmp_path / "labels.tif", np.array([[1, 2**32]]), grid)
+    with pytest.raises(ImageShapeError, match=r"\(2, 1\), the grid is \(1, 2\)"):
+        write_labels(tmp_path / "labels.tif", np.ones((2, 1), np.uint32), grid)
+    write_labels(tmp_path / "labels.tif", np.array([[1, 2**32 - 1]]), grid)
+    assert read_labels(tmp_path / "labels.tif").tolist() == [[1, 2**32 - 1]]
