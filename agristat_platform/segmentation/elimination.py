@@ -9,7 +9,7 @@ order in which segments are visited; among equally near neighbours the first one
 pixels in the order they joined and through each pixel's neighbours from the upper left.
 
 No pixel is looked at between the first and the last pass over the labels: segments carry their neighbours and sums, and
-a merged one the number of the segment it went into.
+a merged one, in place of its first sum, the number of the segment it went into.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ from agristat_platform.segmentation.segment_sums import held_wide, move_sums, wr
 # practice two or three rounds settle it, the bound only keeps a pathological image linear.
 _MAX_ROUNDS = 10
 
+# Sizes looked for among all segments. Most small segments are of these, and those of other sizes need a list, which is
+# then the shorter.
+_SCANNED = 4
+
 # Visits ahead for which memory is asked for; a visit takes about as long as one wait for memory.
 _AHEAD = 4
 
 
 @njit(cache=True, nogil=True)
-def _successor(s, sizes, marks):  # type: ignore[no-untyped-def]
+def _successor(s, sizes, rows):  # type: ignore[no-untyped-def]
     """The segment that a segment, merged or not, is part of now."""
     while sizes[s] == 0:
-        s = marks[s]
+        s = np.uint32(rows[s, 0])
     return s
 
 
 @njit(cache=True, nogil=True)
-def _nearest_larger(s, links, following, marks, stamp, rows, wide, sizes, mean, other, limit):  # type: ignore[no-untyped-def]
+def _nearest_larger(s, links, following, rows, wide, sizes, mean, other, limit):  # type: ignore[no-untyped-def]
     """The larger neighbour with the nearest mean within the squared distance `limit`; 0 where there is none."""
     n_bands = rows.shape[1]
     size = int(sizes[s])
     write_mean(rows, wide, s, size, mean)
-    marks[s] = stamp
     best = np.uint32(0)
     best_distance = np.inf
     link = uintp(s)
@@ -54,13 +57,10 @@ def _nearest_larger(s, links, following, marks, stamp, rows, wide, sizes, mean, 
             if neighbour == 0:
                 break
             if sizes[neighbour] == 0:
-                neighbour = _successor(neighbour, sizes, marks)
+                neighbour = _successor(neighbour, sizes, rows)
                 links[link, slot] = neighbour
-            if marks[neighbour] == stamp:
-                continue
-            marks[neighbour] = stamp
             pixels = sizes[neighbour]
-            if pixels <= size:
+            if pixels <= size:  # as is the segment itself; one met before is not nearer than it was
                 continue
             if held_wide(rows, wide, neighbour):
                 write_mean(rows, wide, neighbour, pixels, other)
@@ -81,7 +81,7 @@ def _nearest_larger(s, links, following, marks, stamp, rows, wide, sizes, mean, 
 
 
 @njit(cache=True, nogil=True)
-def _ask_for(k, current, links, marks, rows, sizes):  # type: ignore[no-untyped-def]
+def _ask_for(k, current, links, rows, sizes):  # type: ignore[no-untyped-def]
     """Have the memory of coming visits loaded: what visit k + _AHEAD looks at, and the list of a later one."""
     later = k + 2 * _AHEAD
     if later < len(current):
@@ -92,31 +92,23 @@ def _ask_for(k, current, links, marks, rows, sizes):  # type: ignore[no-untyped-
         for slot in range(SLOTS):
             neighbour = links[link, slot]
             prefetch(sizes, neighbour)
-            prefetch(marks, neighbour)
             prefetch(rows, neighbour)
 
 
 @njit(cache=True, nogil=True)
-def _choose(current, links, following, marks, stamp, rows, wide, sizes, mean, other, limit, targets):  # type: ignore[no-untyped-def]
-    """Where each of the current segments would go; returns the last stamp given."""
+def _choose(current, links, following, rows, wide, sizes, mean, other, limit, targets):  # type: ignore[no-untyped-def]
+    """Where each of the current segments would go."""
     for k in range(len(current)):
-        _ask_for(k, current, links, marks, rows, sizes)
-        if stamp == np.uint32(0xFFFFFFFF):
-            for s in range(len(marks)):
-                if sizes[s] != 0:
-                    marks[s] = 0
-            stamp = np.uint32(0)
-        stamp = np.uint32(stamp + np.uint32(1))
-        targets[k] = _nearest_larger(current[k], links, following, marks, stamp, rows, wide, sizes, mean, other, limit)
-    return stamp
+        _ask_for(k, current, links, rows, sizes)
+        targets[k] = _nearest_larger(current[k], links, following, rows, wide, sizes, mean, other, limit)
 
 
 @njit(cache=True, nogil=True)
-def _merge(s, target, following, marks, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
+def _merge(s, target, following, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
     sizes[target] += sizes[s]
     move_sums(rows, wide, used, s, target, sizes[target])
     sizes[s] = 0
-    marks[s] = target
+    rows[s, 0] = target
     if sizes[target] < min_pixels:  # others are not visited any more and need no list
         link = uintp(target)
         while following[link] != 0:
@@ -125,19 +117,18 @@ def _merge(s, target, following, marks, rows, wide, used, sizes, min_pixels):  #
 
 
 @njit(cache=True, nogil=True)
-def _carry_out(current, targets, following, marks, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
+def _carry_out(current, targets, following, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
     """Merge those that have a target; the others move up in `current`. Returns how many those are."""
     kept = 0
     for k in range(len(current)):
         ahead = k + _AHEAD
         if ahead < len(current):
             prefetch(rows, current[ahead])
-            prefetch(marks, current[ahead])
             prefetch(rows, targets[ahead])
             prefetch(sizes, targets[ahead])
             prefetch(following, targets[ahead])
         if targets[k] != 0:
-            _merge(current[k], targets[k], following, marks, rows, wide, used, sizes, min_pixels)
+            _merge(current[k], targets[k], following, rows, wide, used, sizes, min_pixels)
         else:
             current[kept] = current[k]
             kept += 1
@@ -145,33 +136,52 @@ def _carry_out(current, targets, following, marks, rows, wide, used, sizes, min_
 
 
 @njit(cache=True, nogil=True)
-def _relabel(labels, sizes, marks):  # type: ignore[no-untyped-def]
+def _relabel(labels, sizes, rows):  # type: ignore[no-untyped-def]
     for s in range(1, len(sizes)):
-        marks[s] = _successor(np.uint32(s), sizes, marks) if sizes[s] == 0 else np.uint32(s)
-    marks[0] = 0
+        if sizes[s] == 0:
+            rows[s, 0] = _successor(np.uint32(s), sizes, rows)
     for p in range(len(labels)):
-        labels[p] = marks[labels[p]]
+        s = labels[p]
+        if s != 0 and sizes[s] == 0:
+            labels[p] = np.uint32(rows[s, 0])
 
 
 @njit(cache=True, nogil=True)
-def _small_segments(sizes, min_pixels):  # type: ignore[no-untyped-def]
+def _segments_of(sizes, smallest, largest):  # type: ignore[no-untyped-def]
+    """Segments of these sizes and all between, in order."""
     count = 0
     for s in range(1, len(sizes)):
-        count += 0 < sizes[s] < min_pixels
-    small = np.empty(count, dtype=np.uint32)
+        count += smallest <= sizes[s] <= largest
+    found = np.empty(count, dtype=np.uint32)
     count = 0
     for s in range(1, len(sizes)):
-        if 0 < sizes[s] < min_pixels:
-            small[count] = s
+        if smallest <= sizes[s] <= largest:
+            found[count] = s
             count += 1
-    return small
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _take(small, sizes, size, min_pixels, current):  # type: ignore[no-untyped-def]
+    """Move the segments of this size into `current`, those still to come to the front; returns how many of each."""
+    taken = 0
+    kept = 0
+    for k in range(len(small)):
+        s = small[k]
+        if sizes[s] == size:
+            current[taken] = s
+            taken += 1
+        elif size < sizes[s] < min_pixels:
+            small[kept] = s
+            kept += 1
+    return taken, kept
 
 
 @njit(cache=True, nogil=True)
 def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, width, eight):  # type: ignore[no-untyped-def]
     """Merge segments below `min_pixels` into the nearest larger neighbour, smallest size first, in place.
 
-    Beside what it is given it takes, for each segment, 8 bytes and 32 of neighbours, or little more.
+    Beside what it is given it takes about 40 bytes for each segment.
 
     Parameters
     ----------
@@ -188,40 +198,29 @@ def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, width, eigh
     Number of segments merged away. Those without a larger neighbour within the limit stay.
     """
     links, following = neighbour_lists(labels, sizes, min_pixels, neighbour_steps(width, eight))
-    # The last visit that met each segment; of a merged one, where it went.
-    marks = np.zeros(len(sizes), dtype=np.uint32)
-    stamp = np.uint32(0)
     rows, wide, used = sums
     mean = np.empty(rows.shape[1])
     other = np.empty(rows.shape[1])
-    small = _small_segments(sizes, min_pixels)
-    n_small = len(small)
-    current = np.empty(n_small, dtype=np.uint32)
-    targets = np.empty(n_small, dtype=np.uint32)
+    small = np.empty(0, dtype=np.uint32)
     eliminated = 0
     for size in range(1, min_pixels):
-        # Those still to come; a list that shrinks keeps the total at pixels × log(min_pixels).
-        n_current = 0
-        kept = 0
-        for k in range(n_small):
-            s = small[k]
-            if sizes[s] == size:
-                current[n_current] = s
-                n_current += 1
-            elif size < sizes[s] < min_pixels:
-                small[kept] = s
-                kept += 1
-        n_small = kept
+        if size <= _SCANNED:
+            current = _segments_of(sizes, size, size)
+        else:
+            # Those still to come; a list that shrinks keeps the total at pixels × log(min_pixels).
+            if size == _SCANNED + 1:
+                small = _segments_of(sizes, size, min_pixels - 1)
+            current = np.empty(len(small), dtype=np.uint32)
+            n_current, kept = _take(small, sizes, size, min_pixels, current)
+            small = small[:kept]
+            current = current[:n_current]
+        targets = np.empty(len(current), dtype=np.uint32)
         for _ in range(_MAX_ROUNDS):
-            stamp = _choose(
-                current[:n_current], links, following, marks, stamp, rows, wide, sizes, mean, other, limit, targets
-            )
-            kept = _carry_out(
-                current[:n_current], targets[:n_current], following, marks, rows, wide, used, sizes, min_pixels
-            )
-            eliminated += n_current - kept
-            if kept == n_current:
+            _choose(current, links, following, rows, wide, sizes, mean, other, limit, targets)
+            kept = _carry_out(current, targets, following, rows, wide, used, sizes, min_pixels)
+            eliminated += len(current) - kept
+            if kept == len(current):
                 break
-            n_current = kept
-    _relabel(labels, sizes, marks)
+            current = current[:kept]
+    _relabel(labels, sizes, rows)
     return eliminated

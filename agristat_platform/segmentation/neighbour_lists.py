@@ -2,7 +2,7 @@
 
 Belongs here: how the lists are held and made. What they are walked for is in `elimination`.
 
-A list is a chain of links of eight neighbours, 32 bytes that share a cache line. Segment s begins with link s, so that no
+A list is a chain of links of six neighbours, as many as a segment has on average. Segment s begins with link s, so that no
 segment has to say where its list begins; further links come after the last segment's. Which link follows is told apart
 from the links: chains are joined far more often than walked. Empty places and the end of a chain are 0.
 
@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, uintp
 
 # Neighbours of a link.
-SLOTS = 8
+SLOTS = 6
 
 
 @njit(cache=True, nogil=True)
@@ -31,9 +31,12 @@ def neighbour_lists(labels, sizes, min_pixels, steps):  # type: ignore[no-untype
     min_pixels : segments of this size and more get no list
     steps : distances from a pixel to its neighbours in the flat raster, in the order in which they are met
     """
-    links = np.zeros((_most_links(sizes, min_pixels, len(steps)), SLOTS), dtype=np.uint32)
-    following = np.zeros(len(links), dtype=np.uint32)
     n_links = len(sizes)
+    links = np.empty((_most_links(sizes, min_pixels, len(steps)), SLOTS), dtype=np.uint32)
+    following = np.empty(len(links), dtype=np.uint32)
+    # Links are emptied as they are taken: memory that is asked for and never written costs nothing.
+    links[:n_links] = 0
+    following[:n_links] = 0
     widest = steps[-1]
     for p in range(widest, len(labels) - widest):
         s = labels[p]
@@ -50,6 +53,8 @@ def neighbour_lists(labels, sizes, min_pixels, steps):  # type: ignore[no-untype
                 if slot == SLOTS:
                     if following[link] == 0:
                         following[link] = n_links
+                        links[n_links] = 0
+                        following[n_links] = 0
                         n_links += 1
                     link = uintp(following[link])
                     slot = uintp(0)
@@ -65,7 +70,7 @@ def neighbour_lists(labels, sizes, min_pixels, steps):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _most_links(sizes, min_pixels, n_steps):  # type: ignore[no-untyped-def]
-    """Links that suffice; memory that is asked for and not used costs nothing.
+    """Links that suffice.
 
     n connected pixels have at most 2n + 2 neighbours over edges and 4n + 4 over corners too.
     """
