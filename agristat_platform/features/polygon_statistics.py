@@ -16,6 +16,7 @@ import geopandas
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyproj
 import rasterio
 import shapely
 from rasterio.errors import RasterioError
@@ -63,15 +64,17 @@ def polygon_statistics(
     MissingPackageError
         exactextract is not installed.
     PolygonError
-        A column is lacking, an id is repeated, or a geometry is missing, empty, invalid or no polygon.
+        A column is lacking, an id is repeated, a geometry is missing, empty, invalid or no polygon, or PROJ does not
+        know their reference system.
     StatisticError
-        A statistic is unknown or none is given, or the raster cannot be read or lacks the band.
+        A statistic is unknown or none is given, or the raster cannot be read, lacks the band or names no CRS.
     """
     if not statistics:
         raise StatisticError("no statistic was asked for", remedy=f"Give some of {', '.join(MOMENT_STATISTICS)}, p50")
     shares = percentile_shares(statistics)
     exactextract = _exactextract()
     geometries = _geometries(polygons, id_column)
+    known = _known_crs(crs)
     try:
         with rasterio.open(raster) as dataset:
             if not 1 <= band <= dataset.count:
@@ -80,7 +83,11 @@ def polygon_statistics(
                     where=str(raster),
                     remedy="Give one of its bands",
                 )
-            frame = geopandas.GeoDataFrame({"row": np.arange(len(geometries))}, geometry=geometries, crs=crs)
+            if dataset.crs is None:
+                raise StatisticError(
+                    "the raster names no CRS", where=str(raster), remedy="Write it again with that of its grid"
+                )
+            frame = geopandas.GeoDataFrame({"row": np.arange(len(geometries))}, geometry=geometries, crs=known)
             frame = frame.to_crs(dataset.crs)
             operations = ["count=count"]
             for name in statistics:
@@ -115,6 +122,15 @@ def _exactextract() -> ModuleType:
             remedy="pip install 'agristat_platform[polygons]', or describe segments, which need no extra package",
         ) from error
     return module
+
+
+def _known_crs(crs: str) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise PolygonError(
+            f"PROJ does not know the CRS {crs!r} of the polygons", remedy='Use for example "EPSG:32630"'
+        ) from error
 
 
 def _geometries(polygons: pa.Table, id_column: str) -> npt.NDArray[np.object_]:

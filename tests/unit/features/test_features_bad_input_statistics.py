@@ -3,7 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import rasterio
 import shapely
+from affine import Affine
 
 from agristat_platform.features import LabelGridError, StatisticError, segment_statistics, segment_texture
 from agristat_platform.features.segment_strips import LayerStatistics, SegmentStrips
@@ -156,3 +158,19 @@ def test_polygons_of_users_are_named_with_what_is_wrong(shape, message, tmp_path
     polygons = pa.table({"polygon_id": ["p"], "geometry": pa.array([shapely.to_wkb(shape)], pa.binary())})
     with pytest.raises(PolygonError, match=message):
         polygon_statistics(tmp_path / "none.tif", polygons, crs="EPSG:32630")
+
+
+def test_a_raster_or_polygons_without_a_crs_that_is_known(tmp_path):
+    pytest.importorskip("exactextract")
+    from agristat_platform.features import PolygonError, polygon_statistics
+
+    path = tmp_path / "bare.tif"
+    profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "float32"}
+    with rasterio.open(path, "w", **profile, transform=Affine(10, 0, 0, 0, -10, 40)) as raster:
+        raster.write(np.ones((1, 4, 4), np.float32))
+    polygons = pa.table({"polygon_id": ["p"], "geometry": [shapely.to_wkb(shapely.box(0, 0, 20, 20))]})
+    with pytest.raises(StatisticError, match=r"the raster names no CRS.*bare\.tif"):
+        polygon_statistics(path, polygons, crs="EPSG:32630")
+    for crs in ("EPSG:99", None):
+        with pytest.raises(PolygonError, match="PROJ does not know the CRS"):
+            polygon_statistics(path, polygons, crs=crs)
