@@ -78,23 +78,17 @@ def block_means(scaled, labels, cols, side):  # type: ignore[no-untyped-def]
     n = 0
     for top in range(0, rows - side + 1, side):
         for left in range(0, cols - side + 1, side):
-            # The label that can have more than half, by Boyer and Moore's vote.
-            found, votes = np.uint32(0), 0
-            for i in range(top, top + side):
-                for j in range(left, left + side):
-                    label = labels[i * cols + j]
-                    if votes == 0:
-                        found, votes = label, 1
-                    elif label == found:
-                        votes += 1
-                    else:
-                        votes -= 1
+            found = labels[top * cols + left]
+            # Most blocks lie in one region, and so do their surroundings.
+            even = _even(labels, top - 1, left - 1, side + 2, rows, cols)
+            if not even:
+                found = _candidate(labels, top, left, side, cols)
             if found == 0:
                 continue
             count = 0
             for i in range(top, top + side):
                 for j in range(left, left + side):
-                    if labels[i * cols + j] == found and _inside(labels, i, j, rows, cols):
+                    if even or (labels[i * cols + j] == found and _even(labels, i - 1, j - 1, 3, rows, cols)):
                         count += 1
                         for k in range(bands):
                             means[n, k] += scaled[i * cols + j, k]
@@ -110,12 +104,28 @@ def block_means(scaled, labels, cols, side):  # type: ignore[no-untyped-def]
     return region[:n], pixels[:n], means[:n]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _inside(labels, i, j, rows, cols):  # type: ignore[no-untyped-def]
-    """Whether all eight neighbours within the image have the pixel's own label."""
-    own = labels[i * cols + j]
-    for y in range(max(i - 1, 0), min(i + 2, rows)):
-        for x in range(max(j - 1, 0), min(j + 2, cols)):
+@njit(cache=True, nogil=True)
+def _candidate(labels, top, left, side, cols):  # type: ignore[no-untyped-def]
+    """The only label of a square that can have more than half of it, by the vote of Boyer and Moore 1981."""
+    found, votes = labels[top * cols + left], 0
+    for i in range(top, top + side):
+        for j in range(left, left + side):
+            label = labels[i * cols + j]
+            if votes == 0:
+                found, votes = label, 1
+            elif label == found:
+                votes += 1
+            else:
+                votes -= 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _even(labels, top, left, side, rows, cols):  # type: ignore[no-untyped-def]
+    """Whether all pixels of a square that lie in the image have one label."""
+    own = labels[max(top, 0) * cols + max(left, 0)]
+    for y in range(max(top, 0), min(top + side, rows)):
+        for x in range(max(left, 0), min(left + side, cols)):
             if labels[y * cols + x] != own:
                 return False
     return True
