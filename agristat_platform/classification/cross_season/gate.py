@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -141,15 +141,10 @@ class Trials:
         first = np.unique(back, return_index=True)[1]
         target = moved(self.samples.curves.rows(fold.held_out[rows]), number).values
         training = self.samples.curves.values[fold.training]
-        return retrain(
-            training,
-            self.samples.label[fold.training],
-            target,
-            voted[first],
-            choice.retraining,
-            self.settings,
-            self.seed,
-        )[back]
+        # Half the trees: for a comparison they are enough, and there are many trials.
+        settings = replace(self.settings, trees=max(self.settings.trees // 2, 1))
+        label = self.samples.label[fold.training]
+        return retrain(training, label, target, voted[first], choice.retraining, settings, self.seed)[back]
 
 
 def retrain(

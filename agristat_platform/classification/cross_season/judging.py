@@ -29,7 +29,7 @@ SHIFT_NUMBERS = (-3, -2, -1, 0, 1, 2, 3)  # multiples of SEASON_SHIFT that held-
 SEARCH = 2  # alignment looks so many of them to either side
 _SIMULATED = (-1, 0, 1)
 _DRAWS = 2  # of class shares for each simulated shift
-_AMPLITUDES = (0.5, 1.0, 2.0)  # times SEASON_SHIFT
+_AMPLITUDES = (0.5, 1.0)  # times SEASON_SHIFT; the stretch may add as much again at the season's ends
 
 
 @dataclass(frozen=True)

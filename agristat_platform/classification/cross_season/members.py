@@ -47,8 +47,8 @@ class MemberSettings:
     learning_rate: float = 0.1
     leaves: int = 15
     kernel_columns: int = 2_520
-    copies: int = 3
-    head_samples: int = 4_000
+    copies: int = 2
+    head_samples: int = 2_500
 
 
 @dataclass(frozen=True)

@@ -115,61 +115,90 @@ def recognise(
     return Recognition(samples.classes, full, names, gate)
 
 
-def _recognise(
-    samples: Samples, target: Curves, given: np.ndarray | None, settings: MemberSettings, seed: int
-) -> tuple[np.ndarray, Gate]:
+def past_evidence(samples: Samples, settings: MemberSettings, seed: int) -> tuple[Trials, float, list[str], list[str]]:
+    """Hold past seasons out: the trials, the amplitude of warped copies in steps, notes, and the folds as text."""
     folds, notes = judging_folds(samples, seed=seed)
     amplitude = tune_amplitude(samples, folds, settings, seed)
     judged = [judge(samples, fold, amplitude=amplitude, settings=settings, seed=seed) for fold in folds]
     steepness = member_steepness(judged, samples)
     trials = Trials(samples, judged, trial_seasons(judged, samples, seed=seed), steepness, settings, seed)
-    choice, rows, reasons = choose(trials, given)
-    passed, why = verdict(trials, choice, given)
-    probabilities, assumed, shift = _apply(trials, target, choice, given, amplitude)
-    predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(samples.classes)) / max(len(target), 1)
-    diagnostics = {
-        **(shift_diagnostics(samples, target.values, predicted, seed) if len(target) else {}),
-        "assumed_shares": dict(zip(samples.classes.tolist(), assumed.tolist(), strict=True)),
-        "amplitude_steps": amplitude,
-        "steepness": steepness.tolist(),
-        "alignment_steps": shift * SEASON_SHIFT * samples.curves.values.shape[1],
-        "folds": [f"{fold.name}: {len(fold.training)} → {len(fold.held_out)}" for fold in folds],
-    }
-    chosen = dict(vars(choice)) if given is None else {**vars(choice), "prior": "given"}
-    return probabilities, Gate(rows, chosen, (*notes, *reasons, why), diagnostics, samples.dropped, passed)
+    return trials, amplitude, notes, [f"{fold.name}: {len(fold.training)} → {len(fold.held_out)}" for fold in folds]
 
 
-def _apply(
-    trials: Trials, target: Curves, choice: Choice, given: np.ndarray | None, amplitude: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Probabilities of the target's curves, the shares they assume, and the shift they were read at."""
+@dataclass(frozen=True)
+class TargetSeason:
+    """The target's curves and what members fitted on all samples say of them at every shift that alignment tries."""
+
+    trials: Trials
+    curves: Curves
+    by_shift: np.ndarray
+    given: np.ndarray | None
+
+    def answer(self, choice: Choice) -> tuple[np.ndarray, np.ndarray, int]:
+        """Probabilities (m, classes), the shares they assume, and the shift they were read at (× `SEASON_SHIFT`)."""
+        samples, trials = self.trials.samples, self.trials
+        voted, best = aligned_vote(self.by_shift, trials.steepness, choice)
+        number = best - len(self.by_shift) // 2
+        retrained = None
+        if choice.retraining != "none":
+            retrained = retrain(
+                samples.curves.values,
+                samples.label,
+                moved(self.curves, number).values,
+                voted,
+                choice.retraining,
+                trials.settings,
+                trials.seed,
+            )
+        return *answer(voted, retrained, choice, self._shares(), trials.steepness), number
+
+    def _shares(self) -> Shares:
+        samples, judged, k = self.trials.samples, self.trials.judged, len(self.trials.samples.classes)
+        latest = samples.season == samples.season.max()
+        said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in judged]
+        return Shares(
+            samples.shares,
+            np.bincount(samples.label[latest], minlength=k) / latest.sum(),
+            self.given,
+            np.concatenate(said, axis=1) if said else np.zeros((len(self.trials.steepness), 0, k)),
+            np.concatenate([samples.label[j.fold.held_out] for j in judged]) if judged else np.zeros(0, np.int64),
+        )
+
+
+def fit_target(
+    trials: Trials, target: Curves, given: np.ndarray | None, amplitude: float, *, align: bool
+) -> TargetSeason:
+    """Fit members on all samples and let them name the target's curves, without `align` at no shift alone."""
     samples = trials.samples
-    k = len(samples.classes)
-    latest = samples.season == samples.season.max()
-    judged = trials.judged
-    said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in judged]
-    shares = Shares(
-        samples.shares,
-        np.bincount(samples.label[latest], minlength=k) / latest.sum(),
-        given,
-        np.concatenate(said, axis=1) if said else np.zeros((len(trials.steepness), 0, k)),
-        np.concatenate([samples.label[j.fold.held_out] for j in judged]) if judged else np.zeros(0, np.int64),
-    )
-    if not len(target):
-        return np.zeros((0, k)), samples.shares, 0
     members = fit_members(
         samples.curves, samples.label, samples.place, amplitude=amplitude, settings=trials.settings, seed=trials.seed
     )
-    numbers = [0] if choice.alignment == "none" else list(range(-SEARCH, SEARCH + 1))
+    numbers = range(-SEARCH, SEARCH + 1) if align else range(1)
     by_shift = np.stack([members.probabilities(moved(target, number)) for number in numbers])
-    voted, best = aligned_vote(by_shift, trials.steepness, choice)
-    retrained = None
-    if choice.retraining != "none":
-        curves = moved(target, numbers[best]).values
-        training = samples.curves.values
-        retrained = retrain(training, samples.label, curves, voted, choice.retraining, trials.settings, trials.seed)
-    probabilities, assumed = answer(voted, retrained, choice, shares, trials.steepness)
-    return probabilities, assumed, numbers[best]
+    return TargetSeason(trials, target, by_shift, given)
+
+
+def _recognise(
+    samples: Samples, target: Curves, given: np.ndarray | None, settings: MemberSettings, seed: int
+) -> tuple[np.ndarray, Gate]:
+    trials, amplitude, notes, folds = past_evidence(samples, settings, seed)
+    choice, rows, reasons = choose(trials, given)
+    passed, why = verdict(trials, choice, given)
+    diagnostics: dict[str, Any] = {
+        "amplitude_steps": amplitude,
+        "steepness": trials.steepness.tolist(),
+        "folds": folds,
+    }
+    probabilities = np.zeros((0, len(samples.classes)))
+    if len(target):
+        season = fit_target(trials, target, given, amplitude, align=choice.alignment != "none")
+        probabilities, assumed, number = season.answer(choice)
+        predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(samples.classes)) / len(target)
+        diagnostics |= shift_diagnostics(samples, target.values, predicted, seed)
+        diagnostics["assumed_shares"] = dict(zip(samples.classes.tolist(), assumed.tolist(), strict=True))
+        diagnostics["alignment_steps"] = number * SEASON_SHIFT * samples.curves.values.shape[1]
+    chosen = dict(vars(choice)) if given is None else {**vars(choice), "prior": "given"}
+    return probabilities, Gate(rows, chosen, (*notes, *reasons, why), diagnostics, samples.dropped, passed)
 
 
 def _shared(places: Sequence[Any] | None, target_places: Sequence[Any] | None) -> int | None:

@@ -1,0 +1,131 @@
+"""Recognition of a new season on real labels: 2,115 MODIS series of Mato Grosso, earlier seasons teach, a later one is named.
+
+    AGRISTAT_REAL_DATA=… python benchmarks/mato_grosso.py [--seeds 0 1 2] [--tasks crops all] [--options]
+
+Two tasks. `crops`: all samples up to the season 2014 → 2015. `all`: the samples of 2015, with the classes that aren't crops
+(Cerrado, Forest, Pasture, Soy_Fallow) up to 2013 → 2014; Fallow_Cotton, of which nothing could have been learned, is left
+out of the figures and counted. Places are cells of half a degree. Macro-F1 is over the classes present in the target.
+
+The platform chooses everything by itself; nothing here is set for the data. `--options` also prints what every other option
+of the gate would have given on the target, which tells how far from the best one the gate's choice was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from agristat_platform.classification import accuracy
+from agristat_platform.classification.cross_season import MemberSettings
+from agristat_platform.classification.cross_season.curves import fill_gaps
+from agristat_platform.classification.cross_season.gate import choose, verdict
+from agristat_platform.classification.cross_season.members import Curves
+from agristat_platform.classification.cross_season.options import STAGES, Choice
+from agristat_platform.classification.cross_season.recognition import fit_target, past_evidence
+from agristat_platform.classification.cross_season.samples import check_samples
+
+LAYERS = ("blue", "red", "nir", "mir", "ndvi", "evi")
+NOT_CROPS = ("Cerrado", "Forest", "Pasture", "Soy_Fallow")
+CELL_DEGREES = 0.5
+
+
+@dataclass(frozen=True)
+class Data:
+    series: np.ndarray
+    labels: np.ndarray
+    seasons: np.ndarray
+    places: np.ndarray
+
+
+def read() -> Data:
+    path = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data")) / "mato_grosso_modis" / "series.parquet"
+    if not path.is_file():
+        raise SystemExit(f"{path} isn't there: set AGRISTAT_REAL_DATA to the folder with the real data")
+    table = pq.read_table(path).sort_by([("sample_id", "ascending"), ("step", "ascending")])
+    steps = len(np.unique(np.asarray(table["step"])))
+    series = np.stack([np.asarray(table[layer]) for layer in LAYERS], axis=1).reshape(-1, steps, len(LAYERS))
+    lon, lat = (np.floor(np.asarray(table[name])[::steps] / CELL_DEGREES) for name in ("longitude", "latitude"))
+    places = np.array([f"{x:.0f} {y:.0f}" for x, y in zip(lon, lat, strict=True)])
+    labels = np.array(table["label"].to_pylist()[::steps])
+    return Data(series, labels, np.asarray(table["season_start_year"])[::steps], places)
+
+
+def task(data: Data, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from, and rows to name."""
+    if name == "crops":
+        return data.seasons <= 2014, data.seasons == 2015
+    earlier = (data.seasons <= 2013) & np.isin(data.labels, NOT_CROPS)
+    return earlier | (data.seasons == 2015), data.seasons == 2014
+
+
+def run(data: Data, name: str, seed: int, every_option: bool) -> tuple[float, float]:
+    """Print one task's figures with one seed; return overall accuracy and macro-F1."""
+    training, target = task(data, name)
+    truth = data.labels[target]
+    known = np.isin(truth, data.labels[training])
+    started = time.process_time()
+    samples = check_samples(
+        data.series[training], data.labels[training].tolist(), data.seasons[training].tolist(), data.places[training]
+    )
+    trials, amplitude, _, _ = past_evidence(samples, MemberSettings(), seed)
+    choice, rows, _ = choose(trials, None)
+    passed, _ = verdict(trials, choice, None)
+    season = fit_target(trials, Curves(*fill_gaps(data.series[target])), None, amplitude, align=True)
+
+    def figures(of: Choice) -> tuple[float, float]:
+        named = samples.classes[season.answer(of)[0].argmax(axis=1)]
+        found = accuracy(truth[known], named[known])
+        return found.overall_accuracy, found.macro_f1
+
+    reached = figures(choice)
+    options = {option: figures(choice.with_option(stage, option)) for stage in STAGES for option in STAGES[stage]}
+    best = max(options, key=lambda option: options[option][0])
+    print(
+        f"| {name} | {seed} | {known.sum()} ({(~known).sum()} left out) | {reached[0]:.3f} | {reached[1]:.3f} | "
+        f"{' · '.join(vars(choice).values())} | {passed} | {best} {options[best][0]:.3f} | "
+        f"{time.process_time() - started:.0f} |",
+        flush=True,
+    )
+    if every_option:
+        judged = {(row.stage, row.option): row for row in rows}
+        for stage, names in STAGES.items():
+            for option in names:
+                row, (overall, f1) = judged[stage, option], figures(choice.with_option(stage, option))
+                print(
+                    f"    {stage} {option}: target {overall:.3f}/{f1:.3f}; past {row.overall_accuracy:.3f}/"
+                    f"{row.macro_f1:.3f}, gain {row.gain:+.3f} (standard error {row.standard_error:.3f})"
+                )
+    return reached
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=["crops", "all"], default=["crops", "all"])
+    parser.add_argument("--options", action="store_true")
+    options = parser.parse_args()
+    data = read()
+    print(
+        "| task | seed | samples | overall accuracy | macro-F1 | chosen | passed | best of its neighbours | CPU s |\n"
+        "|---|---|---:|---:|---:|---|---|---|---:|"
+    )
+    for name in options.tasks:
+        with threadpool_limits(limits=1):
+            reached = np.array([run(data, name, seed, options.options) for seed in options.seeds])
+        spread = reached.std(axis=0, ddof=1) if len(reached) > 1 else np.full(2, np.nan)
+        mean = reached.mean(axis=0)
+        print(
+            f"\n{name}: overall accuracy {mean[0]:.3f} (SD {spread[0]:.3f}), macro-F1 {mean[1]:.3f} (SD {spread[1]:.3f}), "
+            f"{len(reached)} seeds\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
