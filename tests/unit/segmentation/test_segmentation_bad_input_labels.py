@@ -10,6 +10,7 @@ import shapely
 from affine import Affine
 
 from agristat_platform import segmentation
+from agristat_platform.catalogue import Grid
 from agristat_platform.geometry import read_geometry
 from agristat_platform.segmentation import (
     EmptyImageError,
@@ -28,6 +29,7 @@ from agristat_platform.segmentation import (
     segment_polygons,
     segment_raster,
     segment_strips,
+    write_labels,
 )
 
 UTM = "EPSG:32630"
@@ -266,6 +268,14 @@ class TestFiles:
             pass
         with pytest.raises(TooManySegmentsError, match="70000 × 70000 pixels"):
             segment_raster(source, tmp_path / "labels.tif")
+
+    def test_what_is_no_label_is_not_written(self, tmp_path):
+        grid = Grid(UTM, TEN_METRES, 3, 3)
+        with pytest.raises(ImageShapeError, match="labels of type float64"):
+            write_labels(tmp_path / "labels.tif", LABELS.astype(np.float64), grid)
+        with pytest.raises(ImageShapeError, match=r"labels are \(2, 3\), the grid is \(3, 3\)"):
+            write_labels(tmp_path / "labels.tif", LABELS[:2], grid)
+        assert list(tmp_path.iterdir()) == []
 
     def test_labels_of_another_type_are_not_linked(self, written):
         labels = written("labels.tif", LABELS.astype(np.float32))
