@@ -98,8 +98,8 @@ def _row(
     agreement = parcel_agreement(labels, numbers)
     inside = parcel_agreement(labels, np.where(edge, 0, numbers))
     crop_purity = parcel_agreement(labels, crops).purity
-    values = (agreement.purity, agreement.completeness, agreement.f)
-    values += (agreement.over_segmentation, agreement.under_segmentation, inside.f, crop_purity)
+    values = [agreement.purity, agreement.completeness, agreement.f]
+    values += [agreement.over_segmentation, agreement.under_segmentation, inside.f, crop_purity]
     print(
         f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} | {agreement.n_segments} | {seconds:.2f} |",
         flush=True,
