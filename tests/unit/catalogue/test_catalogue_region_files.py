@@ -234,7 +234,8 @@ BAD_FILES = {
         [
             "simulated: true and a section simulation go together; "
             "country ZZ is for simulated regions, and only for those; "
-            "training.source simulation is for simulated regions; survey.field_data simulation is for simulated regions"
+            "training.source simulation is for simulated regions; survey.field_data simulation is for simulated regions; "
+            "segmentation.reference simulation is for simulated regions"
         ],
     ),
     "dates of scenes that are too many": (

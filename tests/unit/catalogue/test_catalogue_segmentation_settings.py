@@ -43,5 +43,5 @@ def test_only_simulated_regions_have_true_parcels(repository):
     real, demo = (catalogue.region(code).model_dump(by_alias=True) for code in ("sn-nioro", "demo-valley"))
     demo["segmentation"] = real["segmentation"] = {"reference": "simulation"}
     assert Region.model_validate(demo).segmentation.reference == "simulation"
-    with pytest.raises(ValidationError, match="segmentation.reference simulation is for simulated regions"):
+    with pytest.raises(ValidationError, match=r"segmentation\.reference simulation is for simulated regions"):
         Region.model_validate(real)
