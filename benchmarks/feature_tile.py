@@ -36,38 +36,40 @@ OPTICAL, RADAR = ("B02", "B03", "B04", "B08", "B11"), ("VV", "VH")
 TILE = 10_980
 
 
-def write(path: Path, side: int, bands: int, kind: str, seed: int) -> None:
+def write(path: Path, shape: tuple[int, int], bands: int, kind: str, seed: int) -> None:
     """A file of bands, noise around a slope, by strips of blocks."""
     rng = np.random.default_rng(seed)
+    height, width = shape
     dtype = {"uint16": "uint16", "float32": "float32", "labels": "uint32"}[kind]
     with rasterio.open(
-        path, "w", driver="GTiff", height=side, width=side, count=bands, dtype=dtype, crs="EPSG:32630",
+        path, "w", driver="GTiff", height=height, width=width, count=bands, dtype=dtype, crs="EPSG:32630",
         transform=Affine(10, 0, 700_000, 0, -10, 4_600_000), tiled=True, blockxsize=512, blockysize=512, compress="deflate",
         predictor=3 if dtype == "float32" else 2, bigtiff="if_safer",
     ) as dataset:  # fmt: skip
-        for top in range(0, side, 512):
-            window = Window(0, top, side, min(512, side - top))
-            shape = (bands, window.height, side)
+        for top in range(0, height, 512):
+            window = Window(0, top, width, min(512, height - top))
+            strip = (bands, window.height, width)
             if kind == "float32":
-                values = (rng.gamma(5, 0.02, shape)).astype(np.float32)
+                values = (rng.gamma(5, 0.02, strip)).astype(np.float32)
             else:
-                clear = rng.random((1, window.height // 8 + 1, side // 8 + 1)).repeat(8, 1).repeat(8, 2) > 0.1
-                values = rng.normal(2000, 300, shape).astype(np.uint16) * clear[:, : window.height, :side]
+                clear = rng.random((1, window.height // 8 + 1, width // 8 + 1)).repeat(8, 1).repeat(8, 2) > 0.1
+                values = rng.normal(2000, 300, strip).astype(np.uint16) * clear[:, : window.height, :width]
             dataset.write(values, window=window)
 
 
-def write_labels(path: Path, side: int, segment: int) -> int:
+def write_labels(path: Path, shape: tuple[int, int], segment: int) -> int:
     """Squares of segment × segment pixels, numbered along rows; how many there are."""
-    across = -(-side // segment)
+    height, width = shape
+    across = -(-width // segment)
     with rasterio.open(
-        path, "w", driver="GTiff", height=side, width=side, count=1, dtype="uint32", crs="EPSG:32630", tiled=True,
+        path, "w", driver="GTiff", height=height, width=width, count=1, dtype="uint32", crs="EPSG:32630", tiled=True,
         transform=Affine(10, 0, 700_000, 0, -10, 4_600_000), blockxsize=512, blockysize=512, compress="deflate",
     ) as dataset:  # fmt: skip
-        for top in range(0, side, 512):
-            rows = np.arange(top, min(side, top + 512))
-            labels = (rows // segment * across)[:, np.newaxis] + np.arange(side) // segment + 1
-            dataset.write(labels.astype(np.uint32), 1, window=Window(0, top, side, len(rows)))
-    return across**2
+        for top in range(0, height, 512):
+            rows = np.arange(top, min(height, top + 512))
+            labels = (rows // segment * across)[:, np.newaxis] + np.arange(width) // segment + 1
+            dataset.write(labels.astype(np.uint32), 1, window=Window(0, top, width, len(rows)))
+    return across * -(-height // segment)
 
 
 def layers_table(intervals: int) -> pa.Table:
@@ -91,16 +93,18 @@ def layers_table(intervals: int) -> pa.Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=4000)
+    parser.add_argument("--height", type=int, help="rows, where they are not as many as columns")
     parser.add_argument("--intervals", type=int, default=24)
     parser.add_argument("--segment", type=int, default=10, help="pixels along a segment's side")
     parser.add_argument("--texture", action="store_true", help="texture of B08 and ndvi as well")
     options = parser.parse_args()
+    shape = (options.height or options.side, options.side)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for k in range(min(2, options.intervals)):
-            write(folder / f"optical{k}.tif", options.side, len(OPTICAL), "uint16", k)
-            write(folder / f"radar{k}.tif", options.side, len(RADAR), "float32", k)
-        count = write_labels(folder / "segments.tif", options.side, options.segment)
+            write(folder / f"optical{k}.tif", shape, len(OPTICAL), "uint16", k)
+            write(folder / f"radar{k}.tif", shape, len(RADAR), "float32", k)
+        count = write_labels(folder / "segments.tif", shape, options.segment)
         polygons = pa.table(
             {
                 "segment_id": pa.array(np.arange(1, count + 1), pa.uint32()),
@@ -133,9 +137,9 @@ def main() -> None:
             size, n_columns = path.stat().st_size / 2**20, len(columns.names)
         spent, took = time.process_time() - start, time.perf_counter() - clock
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    share = (TILE / options.side) ** 2
+    share = TILE**2 / (shape[0] * shape[1])
     print(
-        f"{options.side}² pixels, {count} segments, {layers.num_rows} layers of {options.intervals} intervals: {n_columns} "
+        f"{shape[0]} × {shape[1]} pixels, {count} segments, {layers.num_rows} layers of {options.intervals} intervals: {n_columns} "
         f"columns, {size:.0f} MiB; {described:.0f} CPU-s of statistics with reading, {spent - described:.0f} of writing, "
         f"{took:.0f} s; peak {peak:.0f} MiB ({held:.0f} before writing, {before:.0f} at the start); by the pixel {TILE}² is "
         f"{spent * share / 60:.0f} CPU minutes and {count * share / 1e6:.2f} M segments"
