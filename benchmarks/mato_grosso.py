@@ -75,8 +75,8 @@ def run(data: Data, name: str, seed: int, every_option: bool) -> tuple[float, fl
         data.series[training], data.labels[training].tolist(), data.seasons[training].tolist(), data.places[training]
     )
     trials, amplitude, _, _ = past_evidence(samples, MemberSettings(), seed)
-    choice, rows, _ = choose(trials, None)
-    passed, _ = verdict(trials, choice, None)
+    choice, rows, _ = choose(trials, shares_known=False)
+    passed, _ = verdict(trials, choice, shares_known=False)
     season = fit_target(trials, Curves(*fill_gaps(data.series[target])), None, amplitude, align=True)
 
     def figures(of: Choice) -> tuple[float, float]:

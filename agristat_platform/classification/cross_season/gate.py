@@ -39,6 +39,7 @@ GATE_SCHEMA = pa.schema(
     ]
 )
 LEAST_GAIN = 0.005
+LEAST_ERRORS = 2.0  # standard errors: adaptation can do great harm, and these are too small rather than too large
 _LEAST_TRIALS = 2
 
 
@@ -105,17 +106,21 @@ class Trials:
     settings: MemberSettings
     seed: int
 
-    def scores(self, choice: Choice, given: np.ndarray | None) -> np.ndarray:
-        """Overall accuracy and macro-F1 on each trial season, (trials, 2)."""
-        return np.array([self._score(trial, choice, given) for trial in self.seasons]).reshape(-1, 2)
+    def scores(self, choice: Choice, *, shares_known: bool) -> np.ndarray:
+        """Overall accuracy and macro-F1 on each trial season, (trials, 2).
+
+        With `shares_known` a trial season's own shares take the place of official statistics, as the target's do.
+        """
+        return np.array([self._score(trial, choice, shares_known) for trial in self.seasons]).reshape(-1, 2)
 
     def commonest(self) -> np.ndarray:
         """Share of the commonest class in each trial season, (trials,)."""
         truths = [self.samples.label[self.judged[t.judged].fold.held_out[t.rows]] for t in self.seasons]
         return np.array([np.bincount(truth).max() / len(truth) for truth in truths])
 
-    def _score(self, trial: TrialSeason, choice: Choice, given: np.ndarray | None) -> tuple[float, float]:
+    def _score(self, trial: TrialSeason, choice: Choice, shares_known: bool) -> tuple[float, float]:
         one = self.judged[trial.judged]
+        truth = self.samples.label[one.fold.held_out[trial.rows]]
         start = SHIFT_NUMBERS.index(trial.shift) - SEARCH
         by_shift = one.probabilities[start : start + 2 * SEARCH + 1][:, :, trial.rows]
         voted, best = aligned_vote(by_shift, self.steepness, choice)
@@ -126,12 +131,12 @@ class Trials:
         shares = Shares(
             one.training_shares,
             one.last_shares,
-            given,
+            np.bincount(truth, minlength=len(self.samples.classes)) / len(truth) if shares_known else None,
             np.concatenate(said, axis=1) if said else np.zeros((len(self.steepness), 0, len(voted[0]))),
             np.concatenate(known) if known else np.zeros(0, np.int64),
         )
         probabilities, _ = answer(voted, retrained, choice, shares, self.steepness)
-        return oa_and_macro_f1(self.samples.label[one.fold.held_out[trial.rows]], probabilities.argmax(axis=1))
+        return oa_and_macro_f1(truth, probabilities.argmax(axis=1))
 
     def _retrained(self, trial: TrialSeason, voted: np.ndarray, choice: Choice, number: int) -> np.ndarray | None:
         if choice.retraining == "none":
@@ -167,39 +172,43 @@ def retrain(
     return full
 
 
-def choose(trials: Trials, given: np.ndarray | None) -> tuple[Choice, tuple[GateRow, ...], list[str]]:
+def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow, ...], list[str]]:
     """Take one stage after the other, and in each the best option, if it is better than none by more than its error.
 
-    Better means: the mean gain over trial seasons is at least 0.005 and exceeds its standard error, on two trial seasons
-    or more. Shares that are `given` are used without a trial.
+    Better means: the mean gain over trial seasons is at least 0.005 and exceeds two standard errors, on two trial seasons
+    or more; of several such options the one with the largest gain less two standard errors is taken. With `shares_known` the target's shares are given, and used without a trial.
     """
     choice = Choice()
     rows: list[GateRow] = []
     reasons: list[str] = []
-    base = trials.scores(choice, given)
+    base = trials.scores(choice, shares_known=shares_known)
     for stage, names in STAGES.items():
-        if stage == "prior" and given is not None:
+        if stage == "prior" and shares_known:
             reasons.append("prior: the target's shares were given")
             continue
         found: list[tuple[str, np.ndarray]] = [(names[0], base)]
-        found += [(name, trials.scores(choice.with_option(stage, name), given)) for name in names[1:]]
+        found += [
+            (name, trials.scores(choice.with_option(stage, name), shares_known=shares_known)) for name in names[1:]
+        ]
         entries = [_row(stage, name, scores, base) for name, scores in found]
         better = [i for i, row in enumerate(entries) if i and _is_better(row)]
-        taken = max(better, key=lambda i: entries[i].gain) if better else 0
+        taken = max(better, key=lambda i: _sure_gain(entries[i])) if better else 0
         rows += [GateRow(**{**vars(row), "chosen": i == taken}) for i, row in enumerate(entries)]
         choice, base = choice.with_option(stage, names[taken]), found[taken][1]
         reasons.append(_reason(stage, entries, taken))
     return choice, tuple(rows), reasons
 
 
-def verdict(trials: Trials, choice: Choice, given: np.ndarray | None) -> tuple[bool, str]:
+def verdict(trials: Trials, choice: Choice, *, shares_known: bool) -> tuple[bool, str]:
     """Whether the choice names held-out samples better than the commonest class would, beyond two standard errors."""
     if not trials.seasons:
         return False, "failed: nothing could be held out, so nothing is known of how well classes are recognised"
-    ahead = trials.scores(choice, given)[:, 0] - trials.commonest()
+    ahead = trials.scores(choice, shares_known=shares_known)[:, 0] - trials.commonest()
     error = float(ahead.std(ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else 0.0
     told = f"overall accuracy is {ahead.mean():.3f} above the share of the commonest class (standard error {error:.3f})"
-    return bool(ahead.mean() > 2 * error), ("passed: " if ahead.mean() > 2 * error else "failed: ") + told
+    return bool(ahead.mean() > LEAST_ERRORS * error), (
+        "passed: " if ahead.mean() > LEAST_ERRORS * error else "failed: "
+    ) + told
 
 
 def oa_and_macro_f1(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
@@ -220,8 +229,12 @@ def _row(stage: str, option: str, scores: np.ndarray, base: np.ndarray) -> GateR
     return GateRow(stage, option, float(means[0]), float(means[1]), float(gain.mean()), error, len(scores), False)
 
 
+def _sure_gain(row: GateRow) -> float:
+    return row.gain - LEAST_ERRORS * row.standard_error
+
+
 def _is_better(row: GateRow) -> bool:
-    return row.trials >= _LEAST_TRIALS and row.gain >= LEAST_GAIN and row.gain > row.standard_error
+    return row.trials >= _LEAST_TRIALS and row.gain >= LEAST_GAIN and _sure_gain(row) > 0
 
 
 def _reason(stage: str, entries: list[GateRow], taken: int) -> str:

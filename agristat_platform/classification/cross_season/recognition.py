@@ -182,8 +182,8 @@ def _recognise(
     samples: Samples, target: Curves, given: np.ndarray | None, settings: MemberSettings, seed: int
 ) -> tuple[np.ndarray, Gate]:
     trials, amplitude, notes, folds = past_evidence(samples, settings, seed)
-    choice, rows, reasons = choose(trials, given)
-    passed, why = verdict(trials, choice, given)
+    choice, rows, reasons = choose(trials, shares_known=given is not None)
+    passed, why = verdict(trials, choice, shares_known=given is not None)
     diagnostics: dict[str, Any] = {
         "amplitude_steps": amplitude,
         "steepness": trials.steepness.tolist(),

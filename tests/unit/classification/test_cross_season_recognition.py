@@ -80,6 +80,9 @@ def test_given_shares_are_used_without_trial(past, target) -> None:
     found = recognise(values, labels, seasons, target[0], places=places, settings=SMALL, target_shares=shares)
     assert found.gate.chosen["prior"] == "given"
     assert (found.probabilities[:, 1] == 0).all()
+    # Past seasons are judged by their own shares: they had summer crops, which the target has not.
+    assert found.gate.passed
+    assert found.gate.rows[0].overall_accuracy > 0.9
     with pytest.raises(UnknownCropCodeError, match="rye"):
         recognise(values, labels, seasons, target[0], target_shares={"rye": 1.0})
 
@@ -145,9 +148,9 @@ def _row(gain: float, error: float, trials: int = 4) -> GateRow:
     return GateRow("prior", "em", 0.8, 0.8, gain, error, trials, False)
 
 
-def test_an_option_must_gain_more_than_its_error_on_several_trials() -> None:
-    assert _is_better(_row(0.02, 0.01))
-    assert not _is_better(_row(0.02, 0.03))
+def test_an_option_must_gain_more_than_twice_its_error_on_several_trials() -> None:
+    assert _is_better(_row(0.02, 0.009))
+    assert not _is_better(_row(0.02, 0.011))
     assert not _is_better(_row(0.004, 0.001))
     assert not _is_better(_row(0.02, float("nan"), trials=1))
     assert not _is_better(_row(-0.02, 0.001))
