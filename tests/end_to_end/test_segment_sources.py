@@ -34,6 +34,20 @@ def test_links_account_for_both_seasons_and_the_first_has_none(demo):
     assert history.filter(pc.invert(same))["previous_crop_code"].null_count == history.num_rows - pc.sum(same).as_py()
 
 
+def test_segments_are_compared_with_the_true_parcels_which_is_said_to_be_simulated(demo):
+    for season in (FIRST, SECOND):
+        stored = demo.stored("segments", season)
+        agreement = stored.table("agreement")
+        assert agreement.schema.equals(segmentation.PARCEL_SIZE_AGREEMENT_SCHEMA)
+        everything = agreement.to_pylist()[0]
+        assert everything["size_class"] == "all"
+        assert 0.4 < everything["f"] < 0.95
+        assert stored.manifest.parameters["reference"].startswith("SIMULATED")
+        assert "simulated parcels" in {record.kind for record in stored.manifest.external}
+        keys = stored.table("identities")
+        assert keys["segment_id"].to_pylist() == stored.table("segments")["segment_id"].to_pylist()
+
+
 def test_parcels_of_a_register_go_the_same_way_as_segments(fresh):
     def from_register(region):
         region["segmentation"] = {"source": "register", "file": REGISTER, "id_column": "parcel_id"}
