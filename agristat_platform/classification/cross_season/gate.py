@@ -176,7 +176,8 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
     """Take one stage after the other, and in each the best option, if it is better than none by more than its error.
 
     Better means: the mean gain over trial seasons is at least 0.005 and exceeds two standard errors, on two trial seasons
-    or more; of several such options the one with the largest gain less two standard errors is taken. With `shares_known` the target's shares are given, and used without a trial.
+    or more; of several such options the one with the largest gain less two standard errors is taken. With
+    `shares_known` the target's shares are given, and used without a trial.
     """
     choice = Choice()
     rows: list[GateRow] = []
