@@ -225,6 +225,7 @@ def _path_problems(region: Region) -> list[str]:
     paths = {
         "imagery.files": (region.imagery.files if region.imagery else None, PATH_PLACEHOLDERS),
         "segmentation.file": (region.segmentation.file, by_season),
+        "segmentation.reference": (region.segmentation.reference, by_season),
         "training.file": (region.training.file if region.training else None, by_season),
         "survey.field_data_file": (region.survey.field_data_file, by_season),
     }

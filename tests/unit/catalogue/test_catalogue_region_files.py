@@ -285,6 +285,13 @@ def test_a_path_names_only_folders_of_the_settings_and_the_season_where_there_is
     assert check_region_file(edited(by_season, region="br-western-bahia"), config_dir, env={}) == []
 
 
+def test_a_placeholder_in_the_reference_parcels_is_checked_too(config_dir: Path, edited: Edit) -> None:
+    path = edited(("  reference: simulation", '  reference: "{homes}/parcels_{season}.gpkg"'))
+    assert [problem.removeprefix(f"{path}:").strip() for problem in check_region_file(path, config_dir, env={})] == [
+        'segmentation.reference: got "{homes}"; allowed: {real_data}, {config}, {home}, {season} (did you mean "{home}"?)'
+    ]
+
+
 def test_a_season_in_a_file_name_becomes_its_key(catalogue: Catalogue) -> None:
     settings = catalogue.settings
     assert settings.data_file("{home}/labels_{season}.parquet", "2018-10") == settings.home / "labels_2018-10.parquet"
