@@ -113,6 +113,10 @@ class Trials:
         """
         return np.array([self._score(trial, choice, shares_known) for trial in self.seasons]).reshape(-1, 2)
 
+    def real(self) -> np.ndarray:
+        """Which trial seasons are past seasons as they were, bool (trials,)."""
+        return np.array([self.judged[t.judged].fold.season is not None for t in self.seasons], dtype=bool)
+
     def commonest(self) -> np.ndarray:
         """Share of the commonest class in each trial season, (trials,)."""
         truths = [self.samples.label[self.judged[t.judged].fold.held_out[t.rows]] for t in self.seasons]
@@ -177,7 +181,8 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
 
     Better means: the mean gain over trial seasons is at least 0.005 and exceeds two standard errors, on two trial seasons
     or more; of several such options the one with the largest gain less two standard errors is taken. With
-    `shares_known` the target's shares are given, and used without a trial.
+    `shares_known` the target's shares are given, and used without a trial. Alignment is tried on real past seasons alone:
+    simulated ones are moved by just what alignment undoes, and would always speak for it.
     """
     choice = Choice()
     rows: list[GateRow] = []
@@ -191,7 +196,8 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
         found += [
             (name, trials.scores(choice.with_option(stage, name), shares_known=shares_known)) for name in names[1:]
         ]
-        entries = [_row(stage, name, scores, base) for name, scores in found]
+        counted = trials.real() if stage == "alignment" else np.ones(len(base), bool)
+        entries = [_row(stage, name, scores[counted], base[counted]) for name, scores in found]
         better = [i for i, row in enumerate(entries) if i and _is_better(row)]
         taken = max(better, key=lambda i: _sure_gain(entries[i])) if better else 0
         rows += [GateRow(**{**vars(row), "chosen": i == taken}) for i, row in enumerate(entries)]

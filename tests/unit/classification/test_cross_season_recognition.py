@@ -135,6 +135,15 @@ def test_two_seasons_are_left_out_in_turn_and_one_is_blocked_by_place(past) -> N
         assert not set(one.place[fold.training]) & set(one.place[fold.held_out])
 
 
+def test_alignment_is_not_used_on_the_word_of_simulated_seasons(past, target) -> None:
+    values, labels, _, places = past
+    late = season(2030, 80, delay=1.0)[0]
+    found = recognise(values[:60], labels[:60], [2019] * 60, late, places=places[:60], settings=SMALL)
+    assert found.gate.chosen["alignment"] == "none"
+    assert [row.trials for row in found.gate.rows if row.stage == "alignment"] == [0, 0]
+    assert "alignment: none, nothing could be tried" in found.gate.reasons
+
+
 def test_a_class_of_one_season_is_judged_by_blocks_and_named(past) -> None:
     values, labels, seasons, places = past
     keep = (labels != "summer") | (seasons == 2021)
