@@ -85,7 +85,7 @@ def run(data: Data, name: str, seed: int, every_option: bool) -> tuple[float, fl
         return found.overall_accuracy, found.macro_f1
 
     reached = figures(choice)
-    options = {option: figures(choice.with_option(stage, option)) for stage in STAGES for option in STAGES[stage]}
+    options = {f"{stage} {o}": figures(choice.with_option(stage, o)) for stage, of in STAGES.items() for o in of}
     best = max(options, key=lambda option: options[option][0])
     print(
         f"| {name} | {seed} | {known.sum()} ({(~known).sum()} left out) | {reached[0]:.3f} | {reached[1]:.3f} | "
