@@ -5,6 +5,10 @@ Belongs here: tracing only. Map coordinates, areas and tables are in `polygons`.
 Rings are traced over 4-connected regions with the region on the left. Where a region meets itself over a corner the
 walk keeps to the background, so that a hole that touches the outside (or another hole) becomes a ring of its own: each
 ring is then simple, and shell plus holes is a valid polygon by the OGC's rules.
+
+A ring also has a corner where a straight edge passes from one neighbour to the next. Two neighbours then share all
+corners of their common edge, so that no gap and no overlap opens between them when the corners are moved one by one, as by
+a change of CRS.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ _RIGHT_COLUMN = np.array([0, 0, -1, -1])
 
 @njit(cache=True, nogil=True)
 def trace_rings(regions, walked, position, top, bottom):  # type: ignore[no-untyped-def]
-    """Rings around some of the regions, as corners where the direction changes.
+    """Rings around some of the regions, as corners where the direction or the neighbour changes.
 
     Parameters
     ----------
@@ -70,13 +74,15 @@ def trace_rings(regions, walked, position, top, bottom):  # type: ignore[no-unty
                     walked[row - 1, column] = True
                 row += _ROW_STEP[heading]
                 column += _COLUMN_STEP[heading]
-                if regions[row + _RIGHT_ROW[heading], column + _RIGHT_COLUMN[heading]] == region:
-                    turned = (heading + 3) % 4
-                elif regions[row + _LEFT_ROW[heading], column + _LEFT_COLUMN[heading]] == region:
+                to_the_right = (heading + 3) % 4
+                neighbour = regions[row + _RIGHT_ROW[heading], column + _RIGHT_COLUMN[heading]]
+                if neighbour == region:
+                    heading = to_the_right
+                elif regions[row + _LEFT_ROW[heading], column + _LEFT_COLUMN[heading]] != region:
+                    heading = (heading + 1) % 4
+                # What lies ahead to the right when heading one turn further right lies behind to the right now.
+                elif regions[row + _RIGHT_ROW[to_the_right], column + _RIGHT_COLUMN[to_the_right]] == neighbour:
                     continue
-                else:
-                    turned = (heading + 1) % 4
-                heading = turned
                 if n + 1 >= len(corners):
                     corners = np.concatenate((corners, np.empty_like(corners)))
                 corners[n, 0] = row - 1

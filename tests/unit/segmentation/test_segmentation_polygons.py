@@ -4,6 +4,7 @@ import geopandas
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyproj
 import pytest
 import shapely
 from affine import Affine
@@ -38,7 +39,7 @@ def test_measures_by_hand():
     ring, _, bar = read_geometry(table)
     assert len(ring.interiors) == 1
     assert bar.equals(shapely.box(700_030, 4_599_970, 700_040, 4_599_990))
-    assert len(bar.exterior.coords) == 5  # only where the direction changes
+    assert len(bar.exterior.coords) == 5  # only where the direction or the neighbour changes
     assert ring.exterior.is_ccw
 
 
@@ -81,6 +82,19 @@ def test_polygons_are_valid_and_tile_the_valid_pixels(labels):
     for geometry, segment in zip(geometries, ids, strict=True):
         assert (shapely.contains_xy(geometry, x, y) == (labels[rows, cols] == segment)).all()
     assert shapely.union_all(geometries).area == pytest.approx(np.count_nonzero(labels) * 100.0)
+    assert shapely.coverage_is_valid(geometries)  # neighbours share all corners of their common edges
+
+
+def test_polygons_still_tile_in_another_crs():
+    # 3 lies along two neighbours: a corner of theirs lies on its straight edge, which is a curve in longitude and latitude.
+    labels = np.repeat(np.repeat([[1, 2], [3, 3]], 500, axis=0), 500, axis=1).astype(np.uint32)
+    geometries = read_geometry(segment_polygons(labels, TEN_METRES, UTM))
+    to_lonlat = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
+    moved = shapely.transform(geometries, to_lonlat.transform, interleaved=False)
+    assert shapely.coverage_is_valid(moved)
+    shared = shapely.area(shapely.intersection(moved[[0, 0, 1]], moved[[1, 2, 2]]))
+    assert (shared == 0).all()
+    assert len(shapely.union_all(moved).interiors) == 0
 
 
 @settings(max_examples=60, deadline=None)
