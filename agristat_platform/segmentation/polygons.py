@@ -69,8 +69,8 @@ def segment_polygons(labels: npt.NDArray[Any], transform: Affine, crs: Any) -> p
     """One row per segment with its polygon and measures, ordered by segment_id, GeoParquet metadata included.
 
     Polygons follow pixel edges exactly: together they cover the valid pixels without gaps or overlaps, and share all
-    corners of their common edges, so that they still do in another CRS. A segment whose parts meet only over corners (8-connectivity) becomes a multipolygon. Shells run counter-clockwise on a north-up
-    grid.
+    corners of their common edges, so that they still do in another CRS. A segment whose parts meet only over corners
+    (8-connectivity) becomes a multipolygon. Shells run counter-clockwise on a north-up grid.
 
     Parameters
     ----------

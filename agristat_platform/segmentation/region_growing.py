@@ -46,7 +46,7 @@ from agristat_platform.segmentation.region_growing_pixels import (
     refine_boundaries,
 )
 from agristat_platform.segmentation.region_growing_texture import region_texture
-from agristat_platform.segmentation.shepherd_options import checked_image
+from agristat_platform.segmentation.shepherd_options import check_whole, checked_image
 from agristat_platform.segmentation.spectral_clusters import valid_pixels
 
 # A side of boundary costs half a nat, a region's mean half a logarithm of its pixels in each band; twice that here.
@@ -272,6 +272,7 @@ def _join(
 
 def _checked_options(min_pixels: int, threshold: float | str, connectivity: int) -> float:
     """The threshold as a number."""
+    check_whole("min_pixels", min_pixels)
     if min_pixels < 1:
         raise SegmentationOptionError(f"min_pixels is {min_pixels}", remedy="Give at least 1, which eliminates nothing")
     if connectivity not in (4, 8):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from agristat_platform.segmentation.errors import SegmentationOptionError
 from agristat_platform.segmentation.image_strips import ImageStrips, Progress, ReadRows, image_strips
 from agristat_platform.segmentation.shepherd_options import ShepherdOptions, checked_clusters
 from agristat_platform.segmentation.shepherd_steps import SegmentationResult, clumps_of, eliminated, segmented
@@ -158,6 +159,11 @@ def segment_clusters(
     TooManySegmentsError, SegmentationOptionError
         As in `segment_image`.
     """
+    if isinstance(max_distance, str):
+        raise SegmentationOptionError(
+            f"max_distance is {max_distance!r}",
+            remedy="Give None or a number; automatic_max_distance has that of cluster centres",
+        )
     strips = image_strips(image)
     options = ShepherdOptions(
         min_pixels=min_pixels, max_distance=max_distance, connectivity=connectivity, max_clump_pixels=max_clump_pixels

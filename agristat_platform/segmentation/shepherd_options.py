@@ -14,8 +14,9 @@ import numpy.typing as npt
 from agristat_platform.segmentation.errors import ImageShapeError, SegmentationOptionError, TooManySegmentsError
 
 MAX_PIXELS = 2**32 - 2
+MAX_VALUE = 1e150  # of any band: the squares of as many differences as there are bands and pixels stay finite
 
-# Types the kernels take as they are; the rest is converted without loss to one of these.
+# Types the kernels take as they are; the rest is converted to one of these, without loss but for integers above 2**53.
 _NATIVE = tuple(np.dtype(name) for name in ("uint8", "int16", "uint16", "float32", "float64"))
 
 
@@ -38,6 +39,12 @@ class ShepherdOptions:
     sample_size: int = 20_000
 
     def __post_init__(self) -> None:
+        for name in ("n_clusters", "min_pixels", "connectivity", "seed", "sample_size"):
+            check_whole(name, getattr(self, name))
+        if self.max_clump_pixels is not None:
+            check_whole("max_clump_pixels", self.max_clump_pixels)
+        if self.seed < 0:
+            raise SegmentationOptionError(f"seed is {self.seed}", remedy="Give a whole number from 0")
         if not 2 <= self.n_clusters <= 65535:
             raise SegmentationOptionError(f"n_clusters is {self.n_clusters}", remedy="Give a number from 2 to 65535")
         if self.min_pixels < 1:
@@ -68,6 +75,17 @@ class ShepherdOptions:
         return self.connectivity == 8
 
 
+def check_whole(name: str, value: Any) -> None:
+    """Refuse options that are no whole number.
+
+    Raises
+    ------
+    SegmentationOptionError
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise SegmentationOptionError(f"{name} is {value!r}", remedy="Give a whole number")
+
+
 def check_rows(name: str, rows: int) -> None:
     """Refuse strips without rows.
 
@@ -75,6 +93,7 @@ def check_rows(name: str, rows: int) -> None:
     ------
     SegmentationOptionError
     """
+    check_whole(name, rows)
     if rows < 1:
         raise SegmentationOptionError(f"{name} is {rows}", remedy="Give at least 1 row; 512 is a good number")
 
@@ -95,6 +114,21 @@ def check_shape(shape: tuple[int, ...]) -> None:
         raise TooManySegmentsError(
             f"{shape[1]} × {shape[2]} pixels are more than 32-bit segment numbers can hold ({MAX_PIXELS})",
             remedy="Split the raster and segment its parts",
+        )
+
+
+def check_values(sample: npt.NDArray[np.float64]) -> None:
+    """Refuse an image of which (pixels, bands) are a sample where squared differences would leave double precision.
+
+    Raises
+    ------
+    ImageShapeError
+    """
+    largest = float(np.abs(sample).max(initial=0.0))
+    if largest > MAX_VALUE:
+        raise ImageShapeError(
+            f"the image holds {largest:g}, and distances between spectra go up to {MAX_VALUE:g}",
+            remedy="Is it a nodata value that should be named? Scale the bands otherwise",
         )
 
 

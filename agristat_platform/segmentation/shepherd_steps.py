@@ -30,7 +30,7 @@ from agristat_platform.segmentation.errors import EmptyImageError
 from agristat_platform.segmentation.image_strips import ImageStrips
 from agristat_platform.segmentation.kmeans import fit_clusters
 from agristat_platform.segmentation.segment_sums import SegmentSums, add_to_sums, empty_sums
-from agristat_platform.segmentation.shepherd_options import ShepherdOptions, checked_centres
+from agristat_platform.segmentation.shepherd_options import ShepherdOptions, check_values, checked_centres
 from agristat_platform.segmentation.single_pixels import eliminate_single_pixels
 from agristat_platform.segmentation.spectral_clusters import assign_clusters, mark_valid_pixels, sample_pixels
 
@@ -85,6 +85,7 @@ def segmented(
     if given is None:
         rng = np.random.default_rng(options.seed)
         sample = sample_pixels(image, clusters, available, options.sample_size, rng)
+        check_values(sample)
         centres = fit_clusters(sample, options.n_clusters, rng)
         image.reached("k-means")
         assign_clusters(image, clusters, np.ascontiguousarray(centres))
@@ -135,8 +136,10 @@ def eliminated(
     # Gaps are closed before sums are made: single pixels are most of the clumps of a noisy image.
     sizes = close_gaps(labels, sizes)
     sums = _sums(image, labels, sizes)
-    limit = np.inf if max_distance is None else float(max_distance) ** 2
-    small = eliminate_small_segments(labels, sums, sizes, options.min_pixels, limit, image.cols + 2, options.eight)
+    # A product, not a power: where the square is beyond double precision it is infinite, which is no limit.
+    limit = np.inf if max_distance is None else float(max_distance) * float(max_distance)
+    min_pixels = min(int(options.min_pixels), image.rows * image.cols + 1)  # elimination goes through all sizes below
+    small = eliminate_small_segments(labels, sums, sizes, min_pixels, limit, image.cols + 2, options.eight)
     del sums
     image.reached("small segments")
     pixels = renumber(labels, sizes)

@@ -196,6 +196,11 @@ def test_what_holds_on_any_image(image, min_pixels, connectivity):
     [
         ({"min_pixels": 0}, "min_pixels is 0"),
         ({"n_clusters": 1}, "n_clusters is 1"),
+        ({"n_clusters": 2.5}, r"n_clusters is 2\.5"),
+        ({"n_clusters": "many"}, "n_clusters is 'many'"),
+        ({"min_pixels": 2.5}, r"min_pixels is 2\.5"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": -1}, "seed is -1"),
         ({"connectivity": 6}, "connectivity is 6"),
         ({"max_distance": -1.0}, "max_distance is -1.0"),
         ({"max_distance": float("nan")}, "max_distance is nan"),
@@ -220,3 +225,24 @@ def test_bad_images_are_named():
         segment_image(np.full((1, 4, 4), np.nan))
     with pytest.raises(ImageShapeError, match="different grids"):
         segment_clusters(np.ones((2, 2), np.uint8), np.ones((1, 3, 3)))
+
+
+def test_limits_beyond_any_image_limit_nothing():
+    image, _ = fields()
+    everything = segment_image(image, max_distance=None)
+    for options in ({"max_distance": 1e200}, {"max_distance": np.inf}):
+        np.testing.assert_array_equal(segment_image(image, **options).labels, everything.labels)
+    assert segment_image(image, max_distance=None, min_pixels=10**15).n_segments == 1
+
+
+def test_values_whose_squares_are_no_numbers_are_named():
+    image = np.ones((1, 4, 4))
+    image[0, 0] = -np.finfo(np.float64).max
+    with pytest.raises(ImageShapeError, match=r"holds 1\.79769e\+308.*nodata"):
+        segment_image(image)
+    assert segment_image(image, nodata=-np.finfo(np.float64).max).n_segments == 1
+
+
+def test_a_cluster_image_has_no_automatic_distance():
+    with pytest.raises(SegmentationOptionError, match=r"max_distance is 'auto'.*automatic_max_distance"):
+        segment_clusters(clusters_of("11", "22"), np.ones((1, 2, 2)), max_distance="auto")
