@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from agristat_platform.features.errors import StatisticError
+from agristat_platform.features.errors import LabelGridError, StatisticError
 from agristat_platform.features.segment_strips import (
     MOMENT_STATISTICS,
     LayerStatistics,
@@ -109,8 +109,8 @@ def segment_statistics(
     nodata:
         Value that marks missing pixels, beside NaN and the mask of a masked array.
     clear:
-        (bands, rows, cols), or (rows, cols) for all bands: False where a pixel was not clear and counts as missing;
-        "count" is then the number of clear observations.
+        (bands, rows, cols), or (rows, cols) for all bands, of booleans or of 0 and 1: False where a pixel was not clear
+        and counts as missing; "count" is then the number of clear observations.
 
     Returns
     -------
@@ -120,13 +120,20 @@ def segment_statistics(
     Raises
     ------
     LabelGridError
-        A band or its mask has another shape than the labels.
+        A band or its mask has another shape than the labels, or there is not a mask for each band.
     StatisticError
-        A statistic is unknown or none is given, or the names do not fit the bands.
+        A statistic is unknown or none is given, the names do not fit the bands, or the mask holds other numbers than 0
+        and 1.
     """
     if not statistics:
         raise StatisticError("no statistic was asked for", remedy=f"Give some of {', '.join(MOMENT_STATISTICS)}, p50")
     percentile_shares(statistics)
+    if isinstance(bands, np.ndarray) and bands.ndim != 3:
+        raise LabelGridError(
+            f"bands of shape {bands.shape} are not (bands, rows, cols)", remedy="Give a single one as band[np.newaxis]"
+        )
+    if clear is not None:
+        clear = _checked_mask(clear)
     segments = SegmentPixels(labels)
     if names is not None and len(set(names)) != len(names):
         raise StatisticError(f"band names repeat: {', '.join(names)}", remedy="Give each band a name of its own")
@@ -137,7 +144,11 @@ def segment_statistics(
             raise StatisticError(f"{len(names)} names for more bands", remedy="Give one name per band")
         name = f"b{n_bands + 1}" if names is None else names[n_bands]
         # Counted always: a sum of nothing is null, not 0.
-        mask = clear[n_bands] if clear is not None and clear.ndim == 3 else clear
+        mask = clear
+        if clear is not None and clear.ndim == 3:
+            if n_bands >= len(clear):
+                raise LabelGridError(f"{len(clear)} masks for more bands", remedy="Give one per band, or one for all")
+            mask = clear[n_bands]
         wanted = ["count", *(s for s in statistics if s != "count")]
         described = segments.describe(band, wanted, nodata=nodata, clear=mask)
         empty = described["count"] == 0
@@ -149,4 +160,16 @@ def segment_statistics(
         n_bands += 1
     if names is not None and n_bands != len(names):
         raise StatisticError(f"{len(names)} names for {n_bands} bands", remedy="Give one name per band")
+    if clear is not None and clear.ndim == 3 and len(clear) != n_bands:
+        raise LabelGridError(f"{len(clear)} masks for {n_bands} bands", remedy="Give one per band, or one for all")
     return pa.table(columns)
+
+
+def _checked_mask(clear: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    clear = np.asarray(clear)
+    if clear.dtype.kind not in "bui" or (clear.dtype.kind != "b" and not np.isin(clear, (0, 1)).all()):
+        raise StatisticError(
+            f"the clear mask is of type {clear.dtype} and not of 0 and 1",
+            remedy="Give True where a pixel was clear, for example share >= 0.5",
+        )
+    return clear.astype(np.bool_, copy=False)

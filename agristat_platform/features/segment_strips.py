@@ -216,6 +216,8 @@ class LayerStatistics:
 
 def percentile_shares(statistics: Sequence[str]) -> dict[str, float]:
     """Percentile statistics as shares 0..1; raises StatisticError on a name that is no statistic at all."""
+    if isinstance(statistics, str):
+        raise StatisticError(f"statistics are the text {statistics!r}", remedy=f"Give a list: [{statistics!r}]")
     shares = {}
     for name in statistics:
         if name in MOMENT_STATISTICS:
@@ -224,7 +226,7 @@ def percentile_shares(statistics: Sequence[str]) -> dict[str, float]:
         if found is None or float(found[1]) > 100:
             raise StatisticError(
                 f"there is no statistic {name!r}",
-                remedy=f"Give some of {', '.join(MOMENT_STATISTICS)} and percentiles p0 … p100",
+                remedy=f"Give some of {', '.join(MOMENT_STATISTICS)} and percentiles p0 … p100; the median is p50",
             )
         shares[name] = float(found[1]) / 100
     return shares

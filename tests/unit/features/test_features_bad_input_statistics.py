@@ -51,6 +51,26 @@ def test_a_mask_of_another_grid_is_refused():
         segment_statistics(LABELS, [VALUES], clear=np.ones((2, 3), bool))
 
 
+def test_masks_are_one_for_all_bands_or_one_for_each():
+    two = [VALUES, VALUES]
+    each = np.ones((2, *VALUES.shape), bool)
+    assert segment_statistics(LABELS, two, clear=each.astype(np.uint8)).equals(segment_statistics(LABELS, two))
+    for masks, message in ((each[:1], "1 masks for more bands"), (np.concatenate([each, each]), "4 masks for 2 bands")):
+        with pytest.raises(LabelGridError, match=message):
+            segment_statistics(LABELS, two, clear=masks)
+    with pytest.raises(StatisticError, match="clear mask is of type float64 and not of 0 and 1"):
+        segment_statistics(LABELS, [VALUES], clear=np.full(VALUES.shape, 0.4))
+
+
+def test_what_nearly_fits_is_named():
+    with pytest.raises(StatisticError, match="statistics are the text 'mean'"):
+        segment_statistics(LABELS, [VALUES], "mean")
+    with pytest.raises(StatisticError, match="the median is p50"):
+        segment_statistics(LABELS, [VALUES], ["median"])
+    with pytest.raises(LabelGridError, match=r"bands of shape \(.*\) are not \(bands, rows, cols\)"):
+        segment_statistics(LABELS, VALUES)
+
+
 def test_one_pixel_is_all_of_its_statistics_and_varies_by_nothing():
     one = described(LABELS, VALUES)[2]
     assert one == {"segment_id": 3, "count": 1, "std": 0.0} | dict.fromkeys(
