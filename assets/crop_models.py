@@ -4,7 +4,7 @@ import dagster as dg
 import pyarrow as pa
 
 from agristat_platform import classification
-from agristat_platform.catalogue import Catalogue, Region, TrainingSettings
+from agristat_platform.catalogue import Catalogue, CropNomenclature, Partition, Region, TrainingSettings
 from assets import checks
 from assets.errors import FamilyDoesNotApplyError
 from assets.families import asset_family, check
@@ -16,6 +16,7 @@ from resources.storage import StorageResource, StoredVersion
 
 LEAST_ACCURACY = 0.60
 LABELS_PER_CLASS = 5
+PAIRS = 10
 LEAST_SAMPLES = 2  # a class with fewer can't be both taught and tested; the support table keeps it in sight
 
 
@@ -80,6 +81,10 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             carried = classification.transfer_accuracy(earlier, samples)
             figures.append(("last season's model on this season's labels", carried.overall))
         table = classification.figures_table(figures)
+        report = _accuracy_report(samples, validation, segments, nomenclature, training.seed)
+        inputs = {"training_labels": training_labels, "segments": segments, "features": features}
+        card = _card(partition, region, samples, settings, report, {name: v.version for name, v in inputs.items()})
+        card_text = classification.card_markdown(card)
         context.log.info(
             "overall accuracy %.3f in %d blocked folds", validation.overall.overall_accuracy, training.folds
         )
@@ -89,6 +94,8 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             draft.write_table("accuracy", table)
             draft.write_table("class_accuracy", validation.by_class)
             draft.write_table("confusion", validation.confusion)
+            draft.write_table("accuracy_figures", report.figures)
+            draft.write_table("confused_pairs", report.confused_pairs)
             draft.write_table("folds", validation.folds)
             draft.write_table("support", support)
             draft.write_table("importance", model.feature_importance())
@@ -97,6 +104,8 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             draft.write_table("dropped", samples.dropped)
             png = classification.confusion_png(validation.confusion, nomenclature, simulated=region.simulated)
             draft.write_bytes("confusion.png", png)
+            draft.write_json("model_card", card.document())
+            draft.write_bytes("model_card.md", card_text.encode())
             return materialised(
                 context,
                 draft,
@@ -114,6 +123,8 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                     **table_metadata(validation.by_class, rows=30),
                     "confusion": picture(png, "Confusion in blocked cross-validation (rows: reference)"),
                     "accuracy": markdown_table(table.to_pylist()),
+                    "model_card": dg.MetadataValue.md(card_text),
+                    "confused_pairs (reference → predicted)": markdown_table(report.confused_pairs.to_pylist()[:PAIRS]),
                     "overall_accuracy": float(validation.overall.overall_accuracy),
                     "spread_over_folds": {name: float(value) for name, value in validation.spread.items()},
                     "importance": markdown_table(model.feature_importance().to_pylist()),
@@ -172,6 +183,57 @@ def _fitted(
 ) -> classification.CropEnsemble:
     model = classification.CropEnsemble(settings)
     return model.fit(samples.X, samples.y, samples.weights, samples.groups, samples.feature_names)
+
+
+def _accuracy_report(
+    samples: classification.TrainingSet,
+    validation: classification.CrossValidation,
+    segments: StoredVersion,
+    nomenclature: CropNomenclature,
+    seed: int,
+) -> classification.AccuracyReport:
+    """Held-out predictions against labels, blocks as places, by the size of the segments where labels were joined to them."""
+    groupings = {}
+    if samples.segment_ids is not None:
+        table = segments.table("segments")
+        area = dict(zip(table["segment_id"].to_pylist(), table["area_ha"].to_pylist(), strict=True))
+        groupings["parcel_size"] = classification.size_class(
+            [area[segment] for segment in samples.segment_ids.tolist()]
+        )
+    return classification.accuracy_report(
+        samples.y,
+        validation.predicted,
+        nomenclature=nomenclature,
+        taught=validation.classes,
+        confidence=validation.confidence,
+        places=samples.groups,
+        groupings=groupings,
+        seed=seed,
+    )
+
+
+def _card(
+    partition: Partition,
+    region: Region,
+    samples: classification.TrainingSet,
+    settings: classification.EnsembleSettings,
+    report: classification.AccuracyReport,
+    sources: dict[str, str],
+) -> classification.ModelCard:
+    training = _training_of(region)
+    return classification.model_card(
+        title=f"Crop model of {region.code}, season {partition.season}",
+        region=region.code,
+        simulated=region.simulated,
+        taught_on=classification.taught_on(
+            samples.y.tolist(), partition.season, sources=sources, dropped=samples.dropped_counts
+        ),
+        features=samples.feature_names,
+        settings=vars(settings) | {"use_history": training.use_history, "block_size_m": training.block_size_m},
+        seeds={"model": training.seed, "folds": training.seed, "intervals": training.seed},
+        accuracy=report,
+        accuracy_basis=f"labels held out in spatial blocks, {training.folds} folds",
+    )
 
 
 def _support_by_code(support: pa.Table) -> dict[str, int]:
