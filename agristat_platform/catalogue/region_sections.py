@@ -45,7 +45,7 @@ class SegmentationSettings(Section):
     connectivity:
         Pixels are neighbours over their edges (4), or over corners too (8).
     max_intervals:
-        The number of intervals with the most data to segment on.
+        The number of intervals with the most data to segment on; equally clear ones are spread over the season.
     file:
         Register of parcels, GeoParquet (fiboa) or any vector format; `{real_data}`, `{config}` and `{home}` stand for those
         folders of the settings, `{season}` for the season's key.

@@ -102,7 +102,7 @@ def write_layer_image(
     LayerTableError
         As in `layer_image`.
     ValueError
-        `rows_per_strip` is below 1.
+        `rows_per_strip` or `max_intervals` is below 1.
     """
     if rows_per_strip < 1:
         raise ValueError(f"rows_per_strip is {rows_per_strip}, give at least 1")

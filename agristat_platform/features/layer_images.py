@@ -1,8 +1,8 @@
 """An image to segment: chosen bands and indices of the clearest intervals, on one scale, gaps filled from other intervals.
 
-Belongs here: choosing, filling and scaling, and the image in memory. The same image in a file, made strip by strip, is in
-`layer_image_files`. Segmenting is `segmentation`; the filled values serve the outlines of segments alone and never become
-features.
+Belongs here: choosing layers, filling and scaling, and the image in memory. Which intervals are taken is in
+`interval_choice`; the same image in a file, made strip by strip, in `layer_image_files`. Segmenting is `segmentation`; the
+filled values serve the outlines of segments alone and never become features.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numba import njit
 
 from agristat_platform.features.errors import LayerTableError
 from agristat_platform.features.feature_plan import IndexSource, Layer, index_sources, interval_label, read_layers_table
+from agristat_platform.features.interval_choice import spread_intervals
 from agristat_platform.features.spectral_indices import INDICES, spectral_index
 
 ReadLayer = Callable[[dict[str, Any]], npt.NDArray[Any]]
@@ -48,9 +49,10 @@ class LayerImage:
 def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max_intervals: int) -> LayerImage:
     """Stack bands and indices of the clearest intervals for segmentation.
 
-    The `max_intervals` intervals with the largest valid share (of the layer that has least) are taken, in order of time. A
-    pixel that is missing in one of them takes its mean over the others; one that is missing in all of them is nodata.
-    Percentiles and other layers of the whole season play no part.
+    The `max_intervals` intervals with the largest valid share (of the layer that has least) are taken, of equally clear ones
+    those spread over the season (`interval_choice.spread_intervals`), in order of time. A pixel that is missing in one of
+    them takes its mean over the others; one that is missing in all of them is nodata. Percentiles and other layers of the
+    whole season play no part.
 
     Parameters
     ----------
@@ -62,12 +64,14 @@ def layer_image(layers: pa.Table, read: ReadLayer, wanted: Sequence[str], *, max
         Layers (`B08`, `VV_des`) and indices (`ndvi`), any case. A radar band (`VV`) means the direction of passes that
         most intervals have, descending before ascending where they are even.
     max_intervals:
-        How many intervals.
+        How many intervals, at least 1.
 
     Raises
     ------
     LayerTableError
         A wanted layer is neither among the composites nor computable from them.
+    ValueError
+        `max_intervals` is below 1.
     """
     chosen = choose_layers(layers, wanted, max_intervals=max_intervals)
     image = np.empty((0,), np.int16)
@@ -115,12 +119,12 @@ def choose_layers(layers: pa.Table, wanted: Sequence[str], *, max_intervals: int
     planned = [layer for layer in read_layers_table(layers) if layer.is_composite]
     sources = {name: _source_of(name, planned) for name in wanted}
     shares = _valid_shares(planned, sources.values())
-    chosen = sorted(sorted(shares, key=lambda interval: (-shares[interval], interval))[:max_intervals])
-    if not chosen:
+    if not shares:
         raise LayerTableError(
             f"no interval has all of {', '.join(wanted)}", remedy="Check segmentation.layers against the composites"
         )
-    return ChosenLayers(tuple((name, sources[name]) for name in wanted), tuple(chosen), tuple(planned))
+    chosen = spread_intervals(shares, max_intervals)
+    return ChosenLayers(tuple((name, sources[name]) for name in wanted), chosen, tuple(planned))
 
 
 def filled_layers(

@@ -33,6 +33,17 @@ def test_the_clearest_intervals_are_taken_and_the_season_is_not(layers_of):
     assert made.filled_share == 0.0
 
 
+def test_equally_clear_intervals_are_spread_over_the_season(layers_of):
+    layers = layers_of(*[("sentinel-2-l2a", "B08", interval) for interval in range(1, 8)])
+    # 1, 3, 5, 7 would do best with equal shares; the third month is 2 points less clear, the others at most 1:
+    # 1, 4, 5, 7 has 1 + 2·3³ + 2·1 + 2·2³ + 1 = 74, 1, 2, 4, 6 has 1 + 2 + 2·2³ + 2·2³ + 3³ = 62
+    shares = {1: 0.995, 2: 0.99, 3: 0.97, 4: 0.99, 5: 0.993, 6: 0.99, 7: 1.0}
+    made = layer_image(with_shares(layers, shares), ramp, ["B08"], max_intervals=4)
+    assert made.names == ("b08_t01", "b08_t02", "b08_t04", "b08_t06")
+    equal = layer_image(with_shares(layers, dict.fromkeys(shares, 0.9)), ramp, ["B08"], max_intervals=4)
+    assert equal.names == ("b08_t01", "b08_t03", "b08_t05", "b08_t07")
+
+
 def test_gaps_are_filled_from_the_other_interval(layers_of):
     def read(row):
         values = ramp(row)
