@@ -1,0 +1,240 @@
+"""Encoders on disk: safetensors for weights, JSON for the rest, ONNX for other programs; nothing in them runs code here.
+
+The same encoder gives the same bytes. A changed byte in either file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+import agristat_platform
+from agristat_platform.classification.encoders.crop_encoder import CropEncoder
+from agristat_platform.classification.encoders.errors import TorchMissingError
+from agristat_platform.classification.encoders.settings import Training, architecture_from_json, as_json
+from agristat_platform.classification.encoders.torch_runtime import require_torch
+from agristat_platform.classification.encoders.training_history import Epoch
+from agristat_platform.classification.encoders.training_samples import SeriesFrame
+from agristat_platform.classification.errors import (
+    InvalidSettingsError,
+    ModelFileMissingError,
+    ModelFileTamperedError,
+    ModelFormatVersionError,
+)
+
+FORMAT = "agristat temporal encoder"
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "encoder.json"
+TENSORS_FILE = "encoder.safetensors"
+
+
+def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Path]:
+    """Write `encoder.json` and `encoder.safetensors`, each complete or not at all, and return their paths.
+
+    Raises
+    ------
+    NotFittedError
+        The encoder has nothing to save.
+    """
+    frame = encoder.fitted_frame
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in encoder.network_.state_dict().items()}
+    tensors = safetensors.numpy.save(dict(sorted(arrays.items())))
+    architecture, training = encoder.settings
+    description = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "architecture": as_json(architecture),
+        "training": as_json(training),
+        "seed": encoder.seed,
+        "precision": encoder.precision,
+        "classes": encoder.classes_.tolist(),
+        "class_shares": encoder.class_shares_.tolist(),
+        "steps": frame.steps,
+        "channels": frame.channels,
+        "support": frame.support,
+        "centre": frame.centre.tolist(),
+        "scale": frame.scale.tolist(),
+        "history": [[e.number, e.loss, e.held_out_loss] for e in encoder.history_],
+        "versions": {
+            "agristat_platform": agristat_platform.__version__,
+            "python": platform.python_version(),
+            "torch": str(require_torch().__version__),
+        },
+        "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
+    }
+    _write_whole(folder / TENSORS_FILE, tensors)
+    _write_whole(folder / DESCRIPTION_FILE, _sealed(description))
+    return folder / DESCRIPTION_FILE, folder / TENSORS_FILE
+
+
+def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
+    """Read an encoder written by `save_encoder`; on the same machine it predicts the same bytes as the one saved.
+
+    Raises
+    ------
+    ModelFileMissingError
+        One of the two files isn't there.
+    ModelFormatVersionError
+        Another format, or another version of it.
+    ModelFileTamperedError
+        A byte changed since writing, a key is missing, or the weights don't make the network.
+    TorchMissingError, DeviceError
+        See there.
+    """
+    folder = Path(directory)
+    description = _unsealed(folder / DESCRIPTION_FILE)
+    path = folder / TENSORS_FILE
+    content = _read(path)
+    if hashlib.sha256(content).hexdigest() != description.get("tensors_sha256"):
+        raise _tampered(path, f"its sha256 is not the one in {DESCRIPTION_FILE}")
+    try:
+        encoder = _described(description, device)
+    except (KeyError, TypeError, ValueError, InvalidSettingsError) as reason:
+        raise _tampered(folder / DESCRIPTION_FILE, f"a key is missing or unusable: {reason}") from reason
+    torch = require_torch()
+    from agristat_platform.classification.encoders.networks import build_network
+
+    frame = encoder.frame_
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(encoder.settings[0], frame.steps, frame.inputs, len(encoder.classes_))
+    try:
+        arrays = safetensors.numpy.load(content)
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+    except (RuntimeError, safetensors.SafetensorError) as reason:
+        raise _tampered(path, f"the weights don't make the network: {reason}") from reason
+    encoder.network_ = network.eval()
+    return encoder
+
+
+def export_onnx(encoder: CropEncoder, path: Path | str) -> Path:
+    """Write an encoder as an ONNX graph: `series` float32 (n, steps, inputs) in → `probabilities` float32 (n, k) out.
+
+    The graph standardises by itself; gaps must be filled before, by `encoder.fitted_frame.fill(series)`. Its probabilities
+    are those of `predict_proba` in float32 to within 1e-5.
+
+    Raises
+    ------
+    NotFittedError
+        The encoder has nothing to export.
+    TorchMissingError
+        Torch or the package `onnx` is not installed.
+    """
+    frame = encoder.fitted_frame
+    torch = require_torch()
+    from agristat_platform.classification.encoders.networks import Probabilities
+
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    network = Probabilities(encoder.network_).cpu().eval()
+    try:
+        with warnings.catch_warnings():
+            # The tracing exporter is marked as old; the newer one takes seconds and one more package for the same graph.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (torch.zeros(2, frame.steps, frame.inputs),),
+                partial,
+                input_names=["series"],
+                output_names=["probabilities"],
+                dynamic_axes={"series": {0: "n"}, "probabilities": {0: "n"}},
+                dynamo=False,
+            )
+        partial.replace(target)
+    except (ImportError, torch.onnx.OnnxExporterError) as reason:
+        raise TorchMissingError(
+            f"the ONNX export can't run: {reason}",
+            remedy='Install the extra "neural", which has the package onnx: pip install -c constraints.txt -e ".[neural]"',
+        ) from reason
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _described(description: dict[str, Any], device: str) -> CropEncoder:
+    training = Training(**description["training"])
+    encoder = CropEncoder(
+        architecture_from_json(description["architecture"]),
+        training,
+        support=bool(description["support"]),
+        device=device,
+        precision=description["precision"],
+        seed=description["seed"],
+    )
+    centre, scale = (np.array(description[name], dtype=np.float64) for name in ("centre", "scale"))
+    frame = SeriesFrame(description["steps"], description["channels"], encoder.support, centre, scale)
+    encoder.classes_ = np.array(description["classes"], dtype=str)
+    encoder.class_shares_ = np.array(description["class_shares"], dtype=np.float64)
+    if not len(centre) == len(scale) == frame.channels or len(encoder.class_shares_) != len(encoder.classes_):
+        raise ValueError("standardisation, channels, classes and shares differ in number")
+    encoder.history_ = tuple(Epoch(*values) for values in description["history"])
+    encoder.frame_ = frame
+    return encoder
+
+
+def _sealed(description: dict[str, Any]) -> bytes:
+    seal = hashlib.sha256(_canonical(description)).hexdigest()
+    return _canonical({**description, "description_sha256": seal})
+
+
+def _canonical(description: dict[str, Any]) -> bytes:
+    return (json.dumps(description, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _unsealed(path: Path) -> dict[str, Any]:
+    content = _read(path)
+    try:
+        description = json.loads(content)
+    except ValueError as reason:
+        raise _tampered(path, f"it is not JSON: {reason}") from reason
+    if not isinstance(description, dict):
+        raise _tampered(path, "it is not a description of an encoder")
+    found = description.get("format"), description.get("format_version")
+    if found != (FORMAT, FORMAT_VERSION):
+        raise ModelFormatVersionError(
+            f"model format is {found}, this platform reads {(FORMAT, FORMAT_VERSION)}",
+            where=str(path),
+            remedy="Train the encoder again, or load it with the version of the platform that wrote it",
+        )
+    body = {name: value for name, value in description.items() if name != "description_sha256"}
+    if _sealed(body) != content:
+        raise _tampered(path, "its content is not what was written")
+    return body
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as reason:
+        raise ModelFileMissingError(
+            f"model file {path.name} is missing", where=str(path.parent), remedy="Restore it or train the encoder again"
+        ) from reason
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _tampered(path: Path, reason: str) -> ModelFileTamperedError:
+    return ModelFileTamperedError(
+        f"model file {path.name} can't be trusted: {reason}",
+        where=str(path),
+        remedy="Restore the file from the store's mirror or train the encoder again",
+    )
