@@ -229,7 +229,8 @@ def _card(
             samples.y.tolist(), partition.season, sources=sources, dropped=samples.dropped_counts
         ),
         features=samples.feature_names,
-        settings=vars(settings) | {"use_history": training.use_history, "block_size_m": training.block_size_m},
+        settings={name: value for name, value in vars(settings).items() if name != "workers"}
+        | {"use_history": training.use_history, "block_size_m": training.block_size_m},
         seeds={"model": training.seed, "folds": training.seed, "intervals": training.seed},
         accuracy=report,
         accuracy_basis=f"labels held out in spatial blocks, {training.folds} folds",

@@ -3,9 +3,9 @@
 Not here: the crop model (`classification`) and official estimates (`estimation`).
 """
 
+from agristat_platform.mapping.crop_layers import CropMapFiles
 from agristat_platform.mapping.crop_rasters import (
     PIXEL_COUNTS_SCHEMA,
-    CropMapFiles,
     pixel_counts,
     write_crop_map,
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,12 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from agristat_platform.catalogue import CropNomenclature
+from agristat_platform.mapping.crop_layers import CropMapFiles, codes_by_value, crop_layers
 from agristat_platform.mapping.errors import (
     RasterUnreadableError,
     SegmentWithoutClassError,
     UnmappableClassError,
 )
-
-CROP_MAP_FILE = "crop_map.tif"
-CONFIDENCE_FILE = "crop_confidence.tif"
-NO_CONFIDENCE = 255
 
 PIXEL_COUNTS_SCHEMA = pa.schema(
     [
@@ -43,14 +39,6 @@ PIXEL_COUNTS_SCHEMA = pa.schema(
 _BLOCK = 512
 
 
-@dataclass(frozen=True)
-class CropMapFiles:
-    """Paths of a written map: `crop_map` (uint8 class, 0 nodata) and `confidence` (uint8 per cent, 255 nodata)."""
-
-    crop_map: Path
-    confidence: Path
-
-
 def write_crop_map(
     segments_tif: Path | str,
     classified: pa.Table,
@@ -59,10 +47,10 @@ def write_crop_map(
     *,
     simulated: bool = False,
 ) -> CropMapFiles:
-    """Write the crop map and its confidence as cloud-optimised GeoTIFFs, a block of the segment raster at a time.
+    """Write crop map, confidence, second class and its probability as cloud-optimised GeoTIFFs, a block at a time.
 
-    The map has the nomenclature's colour table and its codes and names as tags (`CLASS_CODES`, JSON by class value,
-    and `CLASS_<value>`). Both files appear complete under their names or not at all; equal input gives equal bytes.
+    Maps of classes have the nomenclature's colour table and its codes and names as tags (`CLASS_CODES`, JSON by class
+    value, and `CLASS_<value>`). Files appear complete under their names or not at all; equal input gives equal bytes.
 
     Parameters
     ----------
@@ -79,32 +67,35 @@ def write_crop_map(
         The segment raster can't be read.
     SegmentWithoutClassError
         The raster has segments that `classified` lacks.
+    UnmappableClassError
+        A second class isn't in the nomenclature.
     """
     folder = Path(target_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    files = CropMapFiles(folder / CROP_MAP_FILE, folder / CONFIDENCE_FILE)
-    classes, confidence, known = _lookups(classified)
-    tags = {"AGRISTAT_SIMULATED": "YES"} if simulated else {}
-    map_part, confidence_part = _part(files.crop_map), _part(files.confidence)
+    files = CropMapFiles.within(folder)
+    known = _known(classified)
+    layers = crop_layers(
+        files, classified, nomenclature, len(known), {"AGRISTAT_SIMULATED": "YES"} if simulated else {}
+    )
     try:
-        with open_raster(segments_tif) as source:
+        with open_raster(segments_tif) as source, ExitStack() as opened:
             profile = _profile(source)
-            with (
-                rasterio.open(map_part, "w", **profile, nodata=0) as map_out,
-                rasterio.open(confidence_part, "w", **profile, nodata=NO_CONFIDENCE) as confidence_out,
-            ):
-                for window in _windows(source):
-                    segments = _read_segments(source, window, known)
-                    map_out.write(classes[segments], 1, window=window)
-                    confidence_out.write(confidence[segments], 1, window=window)
-                map_out.write_colormap(1, nomenclature.colour_table)
-                map_out.update_tags(**_class_tags(nomenclature), **tags)
-                confidence_out.update_tags(UNIT="per cent", MEANING="highest class probability", **tags)
-        _optimise(map_part, files.crop_map, "NEAREST")
-        _optimise(confidence_part, files.confidence, "NEAREST")
+            outputs = [
+                opened.enter_context(rasterio.open(layer.part, "w", **profile, nodata=layer.nodata)) for layer in layers
+            ]
+            for window in _windows(source):
+                segments = _read_segments(source, window, known)
+                for output, layer in zip(outputs, layers, strict=True):
+                    output.write(layer.values[segments], 1, window=window)
+            for output, layer in zip(outputs, layers, strict=True):
+                if layer.colours:
+                    output.write_colormap(1, layer.colours)
+                output.update_tags(**layer.tags)
+        for layer in layers:
+            _optimise(layer.part, layer.target, "NEAREST")
     finally:
-        map_part.unlink(missing_ok=True)
-        confidence_part.unlink(missing_ok=True)
+        for layer in layers:
+            layer.part.unlink(missing_ok=True)
     return files
 
 
@@ -167,11 +158,6 @@ def class_codes(source: rasterio.DatasetReader, path: Path | str) -> dict[int, s
     return {int(value): code for value, code in json.loads(tag).items()}
 
 
-def codes_by_value(nomenclature: CropNomenclature) -> dict[int, str]:
-    """Crop code by raster value."""
-    return {crop.class_id: crop.code for crop in nomenclature.crops}
-
-
 def check_classes(values: np.ndarray, codes: dict[int, str], path: Path | str) -> None:
     """Raise UnmappableClassError when a raster holds values other than 0 that have no code."""
     strangers = [str(value) for value in values.tolist() if value and value not in codes]
@@ -183,20 +169,13 @@ def check_classes(values: np.ndarray, codes: dict[int, str], path: Path | str) -
         )
 
 
-def _lookups(classified: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Class, confidence in per cent and "is classified" by segment number; index 0 is nodata."""
+def _known(classified: pa.Table) -> np.ndarray:
+    """Whether each segment number is classified; 0, nodata, is."""
     segment = classified.column("segment_id").to_numpy()
-    size = int(segment.max(initial=0)) + 1
-    classes = np.zeros(size, dtype=np.uint8)
-    confidence = np.full(size, NO_CONFIDENCE, dtype=np.uint8)
-    known = np.zeros(size, dtype=bool)
-    share = classified.column("confidence").to_numpy()
-    classes[segment] = classified.column("class_id").to_numpy()
-    confidence[segment] = np.where(np.isfinite(share), np.round(100 * np.nan_to_num(share)), NO_CONFIDENCE)
+    known = np.zeros(int(segment.max(initial=0)) + 1, dtype=bool)
     known[segment] = True
     known[0] = True
-    classes[0], confidence[0] = 0, NO_CONFIDENCE
-    return classes, confidence, known
+    return known
 
 
 def _read_segments(source: rasterio.DatasetReader, window: Window, known: np.ndarray) -> np.ndarray:
@@ -233,15 +212,6 @@ def _windows(source: rasterio.DatasetReader) -> Iterator[Window]:
     for row in range(0, source.height, _BLOCK):
         for col in range(0, source.width, _BLOCK):
             yield Window(col, row, min(_BLOCK, source.width - col), min(_BLOCK, source.height - row))
-
-
-def _class_tags(nomenclature: CropNomenclature) -> dict[str, str]:
-    names = {f"CLASS_{crop.class_id}": f"{crop.code} {crop.name.get('en', '')}".strip() for crop in nomenclature.crops}
-    return {"CLASS_CODES": json.dumps(codes_by_value(nomenclature)), "NOMENCLATURE": nomenclature.code, **names}
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}.part.tif")
 
 
 def _optimise(source: Path, target: Path, resampling: str) -> None:

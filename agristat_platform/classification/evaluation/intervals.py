@@ -50,12 +50,13 @@ def effective_size(
 def centred_percentiles(
     replicates: npt.NDArray[np.float64], value: float, *, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """Percentiles of bootstrap replicates moved so that their mean lies at `value`, within 0 … 1; None if fewer than 20 hold.
+    """Percentiles of bootstrap replicates moved so that their mean lies at `value`, within 0 … 1.
 
-    Moved, because calibration error and the least recall of several classes are biased in replicates.
+    Moved, because calibration error and the least recall of several classes are biased in replicates. None if fewer than
+    20 hold a value, or all hold the same: a class without a single error shows no spread, which isn't certainty.
     """
     told = replicates[np.isfinite(replicates)]
-    if len(told) < 20:
+    if len(told) < 20 or np.ptp(told) < 1e-12:
         return None
     low, high = np.quantile(told - told.mean() + value, [0.5 - level / 2, 0.5 + level / 2])
     return float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))

@@ -197,5 +197,6 @@ def test_wilson_agrees_with_statsmodels_figures_and_needs_no_whole_number():
 
 
 def test_few_replicates_give_no_interval():
-    assert centred_percentiles(np.full(19, 0.5), 0.5) is None
+    assert centred_percentiles(np.linspace(0.2, 0.4, 19), 0.5) is None
+    assert centred_percentiles(np.ones(100), 1.0) is None  # no error seen is no certainty
     assert centred_percentiles(np.linspace(0.2, 0.4, 101), 0.5) == pytest.approx((0.405, 0.595))

@@ -43,6 +43,14 @@ def classified(*rows: tuple[int, str | None, int, float | None]) -> pa.Table:
     )
 
 
+def with_second(table: pa.Table, codes: list[str | None], probabilities: list[float | None]) -> pa.Table:
+    for name, values in (("second_crop_code", codes), ("second_probability", probabilities)):
+        position = table.schema.get_field_index(name)
+        field = table.schema.field(position)
+        table = table.set_column(position, field, pa.array(values, field.type))
+    return table
+
+
 def test_classes_confidence_and_runner_up(model, nomenclature):
     values = np.random.default_rng(3).normal(size=(50, 4)).astype(np.float32)
     table = classify_segments(model, features(values), nomenclature)
@@ -96,7 +104,24 @@ def test_map_and_confidence_by_hand(write_raster, nomenclature, tmp_path):
     with rasterio.open(files.confidence) as confidence:
         assert confidence.read(1).tolist() == [[97, 97, 50], [255, 255, 50]]
         assert confidence.nodata == 255
-    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == ["crop_confidence.tif", "crop_map.tif"]
+    names = ["crop_confidence.tif", "crop_map.tif", "second_crop.tif", "second_probability.tif"]
+    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == names
+
+
+def test_second_class_and_its_probability_by_hand(write_raster, nomenclature, tmp_path):
+    table = with_second(CLASSES, ["GRA", "MAI", None], [0.02, 0.305, None])
+    files = write_crop_map(write_raster(SEGMENTS), table, nomenclature, tmp_path / "map", simulated=True)
+    with rasterio.open(files.second_crop) as second, rasterio.open(files.second_probability) as probability:
+        assert second.read(1).tolist() == [[8, 8, 5], [0, 0, 5]]
+        assert probability.read(1).tolist() == [[2, 2, 30], [255, 255, 30]]
+        assert second.colormap(1)[5] == (0xFF, 0x7F, 0x00, 255)
+        assert (second.nodata, probability.nodata) == (0, 255)
+        assert second.tags()["MEANING"] == "second class"
+        assert probability.tags()["AGRISTAT_SIMULATED"] == "YES"
+        assert {raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] for raster in (second, probability)} == {"COG"}
+    strange = with_second(CLASSES, ["RYE", None, None], [0.1, None, None])
+    with pytest.raises(UnmappableClassError, match="second classes RYE"):
+        write_crop_map(write_raster(SEGMENTS), strange, nomenclature, tmp_path / "map")
 
 
 def test_equal_input_gives_equal_bytes_over_many_blocks(write_raster, nomenclature, tmp_path):
