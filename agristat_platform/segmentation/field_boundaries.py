@@ -24,7 +24,7 @@ import shapely
 
 from agristat_platform.geometry import geometry_column, geometry_crs, geoparquet_metadata, read_geometry
 from agristat_platform.segmentation.errors import FieldBoundariesError
-from agristat_platform.segmentation.register_files import listed
+from agristat_platform.segmentation.register_files import PARQUET_SUFFIXES, listed
 
 Determination = Literal["manual", "surveyed", "driven", "auto-operation", "auto-imagery", "unknown"]
 
@@ -68,7 +68,7 @@ def write_field_boundaries(
     Parameters
     ----------
     path:
-        File to write; it appears whole or not at all, and replaces what is there.
+        File to write, `.parquet` or `.geoparquet`; it appears whole or not at all, and replaces what is there.
     segments:
         Table with `id_column` and a GeoParquet column of polygons, such as `segment_polygons` gives.
     collection:
@@ -89,11 +89,17 @@ def write_field_boundaries(
     Raises
     ------
     FieldBoundariesError
-        No row, no id column, no collection, a time without zone; ids that are missing or repeated, or rows that are no
-        polygon, which the message names.
+        Another kind of file; no row, no id column, no collection, a time without zone; ids that are missing or
+        repeated, or rows that are no polygon, which the message names.
     GeometryColumnError, GeometryCrsError
         From `geometry`: the table has no geometry column or no CRS.
     """
+    if path.suffix not in PARQUET_SUFFIXES:
+        raise FieldBoundariesError(
+            f"field boundaries are not written as {path.suffix or 'a file without an ending'}",
+            where=str(path),
+            remedy=f"Name it {' or '.join(PARQUET_SUFFIXES)}",
+        )
     if not collection.strip():
         raise FieldBoundariesError("the collection has no name", remedy="Name it, for example by region and season")
     if observed.tzinfo is None:

@@ -20,8 +20,8 @@ from rasterio.windows import Window
 
 from agristat_platform.segmentation.errors import ImageSourceError
 from agristat_platform.segmentation.label_files import BLOCK_CACHE_BYTES
+from agristat_platform.segmentation.raster_grids import grid_in_words, share_grid
 
-_SHIFT_OF_GRID = 1e-6  # of a pixel: what two writers of one grid may differ by in floating point
 _TALLEST_BLOCK = 2048  # rows; a strip of higher blocks would be most of many an image
 
 
@@ -124,17 +124,9 @@ class ImageFiles:
 
 
 def _require_one_grid(first: Any, other: Any) -> None:
-    slack = _SHIFT_OF_GRID * abs(first.transform.a)
-    shifted = any(abs(a - b) > slack for a, b in zip(first.transform[:6], other.transform[:6], strict=True))
-    if first.shape != other.shape or shifted or first.crs != other.crs:
+    if not share_grid(first, other):
         raise ImageSourceError(
-            f"the rasters lie on different grids: {_described(first)}; {_described(other)}",
+            f"the rasters lie on different grids: {grid_in_words(first)}; {grid_in_words(other)}",
             where=f"{first.name}, {other.name}",
             remedy="Bring all bands to one grid first",
         )
-
-
-def _described(raster: Any) -> str:
-    a, _, c, _, e, f = tuple(raster.transform)[:6]
-    crs = raster.crs.to_string()[:40] if raster.crs else "no CRS"
-    return f"{raster.width} × {raster.height} pixels of {a:g} × {-e:g} from ({c:g}, {f:g}) in {crs}"

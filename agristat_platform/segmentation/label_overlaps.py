@@ -17,10 +17,10 @@ from rasterio.windows import Window
 
 from agristat_platform.segmentation.errors import LabelGridError
 from agristat_platform.segmentation.polygons import label_raster
+from agristat_platform.segmentation.raster_grids import grid_in_words, share_grid
 
 STRIP_PIXELS = 4_000_000  # of both rasters at a time: 32 MB of labels, and still several rows of blocks
 FIRST_SLOTS = 1 << 12
-_SHIFTS_OF_GRID = 1e-6  # of a pixel: what two writers of one grid may differ by in floating point
 
 Pairs = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]
 
@@ -146,13 +146,7 @@ def _counted(strips: Iterable[tuple[Any, Any]]) -> Pairs:
 def on_one_grid(previous_path: Path, path: Path) -> bool:
     """Whether two rasters have the same CRS, transform and size, so that `count_file_overlaps` compares them."""
     with rasterio.open(previous_path) as before, rasterio.open(path) as after:
-        return _one_grid(before, after)
-
-
-def _one_grid(before: Any, after: Any) -> bool:
-    slack = _SHIFTS_OF_GRID * abs(after.transform.a)
-    shifted = any(abs(a - b) > slack for a, b in zip(before.transform[:6], after.transform[:6], strict=True))
-    return bool(before.shape == after.shape and not shifted and before.crs == after.crs)
+        return share_grid(before, after)
 
 
 def _require_one_grid(before: Any, after: Any) -> None:
@@ -161,15 +155,9 @@ def _require_one_grid(before: Any, after: Any) -> None:
             raise LabelGridError(
                 f"nodata is {raster.nodata:g} in a label raster", where=raster.name, remedy="Labels mark nodata by 0"
             )
-    if not _one_grid(before, after):
+    if not share_grid(before, after):
         raise LabelGridError(
-            f"the label rasters lie on different grids: {_described(before)}; {_described(after)}",
+            f"the label rasters lie on different grids: {grid_in_words(before)}; {grid_in_words(after)}",
             where=f"{before.name}, {after.name}",
             remedy="Segments of two seasons are compared on the region's one grid: segment one of them again",
         )
-
-
-def _described(raster: Any) -> str:
-    a, _, c, _, e, f = tuple(raster.transform)[:6]
-    crs = raster.crs.to_string()[:40] if raster.crs else "no CRS"
-    return f"{raster.width} × {raster.height} pixels of {a:g} × {-e:g} from ({c:g}, {f:g}) in {crs}"

@@ -30,7 +30,7 @@ from agristat_platform.geometry import geometry_column, geometry_crs, read_geome
 from agristat_platform.segmentation.errors import ParcelRegisterError
 
 NAMED = 10  # ids a message names before it says how many more there are
-_PARQUET = (".parquet", ".geoparquet")
+PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 
 # Names of 0.3 before those of 0.2, and what brings an area to hectares.
 _AREA = {"metrics:area": 1e-4, "area": 1.0}
@@ -138,7 +138,7 @@ def _read(path: Path, layer: str | None, id_column: str | None) -> _File:
     if not path.exists():
         raise ParcelRegisterError("there is no such register of parcels", where=str(path), remedy="Put the file there")
     wanted = {id_column, _COLLECTION, *_AREA, *_DATETIME, *_METHOD}
-    return _parquet(path, wanted) if path.suffix in _PARQUET else _vector(path, layer, wanted)
+    return _parquet(path, wanted) if path.suffix in PARQUET_SUFFIXES else _vector(path, layer, wanted)
 
 
 def _parquet(path: Path, wanted: set[str | None]) -> _File:

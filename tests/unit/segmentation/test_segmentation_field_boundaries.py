@@ -119,4 +119,7 @@ def test_bad_input_is_named_and_leaves_no_file(tmp_path):
             write(tmp_path, **options)
     with pytest.raises(FieldBoundariesError, match=r"cannot be written.*nowhere"):
         write_field_boundaries(tmp_path / "nowhere" / "f.parquet", segments(), collection="c", observed=OBSERVED)
+    for name in ("f.gpkg", "f"):
+        with pytest.raises(FieldBoundariesError, match=r"not written as .*Name it \.parquet or \.geoparquet"):
+            write_field_boundaries(tmp_path / name, segments(), collection="c", observed=OBSERVED)
     assert list(tmp_path.iterdir()) == []
