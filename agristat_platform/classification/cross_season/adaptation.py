@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +42,9 @@ def coral(training: np.ndarray, target: np.ndarray, *, ridge: float = 1.0) -> np
 
 def trees_after_coral(
     training: np.ndarray, classes: np.ndarray, target: np.ndarray, settings: MemberSettings, seed: int
-) -> np.ndarray:
-    """Probabilities (m, classes present) of trees fitted on `coral` curves."""
-    trees = fit_trees(curve_features(coral(training, target)), classes, settings, seed)
-    return np.asarray(trees.predict_proba(curve_features(target)))
+) -> Any:
+    """Trees fitted on `coral` curves."""
+    return fit_trees(curve_features(coral(training, target)), classes, settings, seed)
 
 
 def trees_after_self_training(
@@ -54,8 +54,8 @@ def trees_after_self_training(
     said: np.ndarray,
     settings: MemberSettings,
     seed: int,
-) -> np.ndarray:
-    """Probabilities (m, classes) of trees that also learn from the target curves the ensemble is sure of.
+) -> Any:
+    """Trees that also learn from the target curves the ensemble is sure of.
 
     `said` (m, classes) are its probabilities; at 0.8 and above a curve joins the training samples under its own name, at
     most as many of a class as there are training samples of it, the surest first.
@@ -67,8 +67,7 @@ def trees_after_self_training(
         joined.append(rows[np.argsort(-sure[rows], kind="stable")][: int((classes == c).sum())])
     rows = np.concatenate(joined)
     table = curve_features(np.concatenate([training, target[rows]]))
-    trees = fit_trees(table, np.concatenate([classes, named[rows]]), settings, seed)
-    return np.asarray(trees.predict_proba(curve_features(target)))
+    return fit_trees(table, np.concatenate([classes, named[rows]]), settings, seed)
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:

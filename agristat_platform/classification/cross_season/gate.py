@@ -1,7 +1,8 @@
-"""The gate: every option is tried on past seasons, and one that isn't better than none is not used."""
+"""The gate: every option is tried on past seasons, and one that isn't better than the default is not used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from agristat_platform.classification.cross_season.adaptation import trees_after_coral, trees_after_self_training
+from agristat_platform.classification.cross_season.curve_features import curve_features
 from agristat_platform.classification.cross_season.judging import (
     SEARCH,
     SHIFT_NUMBERS,
@@ -34,21 +36,24 @@ GATE_SCHEMA = pa.schema(
         pa.field("macro_f1", pa.float64()),
         pa.field("gain", pa.float64()),
         pa.field("standard_error", pa.float64()),
+        pa.field("worst_gain", pa.float64()),
         pa.field("trials", pa.int64(), nullable=False),
         pa.field("chosen", pa.bool_(), nullable=False),
     ]
 )
 LEAST_GAIN = 0.005
 LEAST_ERRORS = 2.0  # standard errors: adaptation can do great harm, and these are too small rather than too large
-_LEAST_TRIALS = 2
+WORST_LOSS = 0.01  # in any fold, of options that can do great harm
+STRICT = ("alignment", "retraining")
 
 
 @dataclass(frozen=True)
 class GateRow:
-    """One option of one stage: means over trial seasons; `gain` is of (OA + macro-F1)/2 over what was chosen before.
+    """One option of one stage: means over folds; `gain` is of (OA + macro-F1)/2 over the stage's default.
 
-    `standard_error` is that of the gain over trial seasons. They share training samples, so it is too small rather than
-    too large.
+    A fold is a past season held out, or a block of places with its simulated seasons, which are averaged first.
+    `standard_error` is that of the gain over folds (they share training samples, so it is too small rather than too
+    large), `worst_gain` the lowest of a fold. `trials` counts seasons, real and simulated.
     """
 
     stage: str
@@ -57,6 +62,7 @@ class GateRow:
     macro_f1: float
     gain: float
     standard_error: float
+    worst_gain: float
     trials: int
     chosen: bool
 
@@ -106,16 +112,31 @@ class Trials:
     settings: MemberSettings
     seed: int
 
-    def scores(self, choice: Choice, *, shares_known: bool) -> np.ndarray:
-        """Overall accuracy and macro-F1 on each trial season, (trials, 2).
+    def scores(self, choice: Choice, *, shares_known: bool, counted: np.ndarray | None = None) -> np.ndarray:
+        """Overall accuracy and macro-F1 on each trial season, or on those `counted` (bool), (trials, 2).
 
         With `shares_known` a trial season's own shares take the place of official statistics, as the target's do.
         """
-        return np.array([self._score(trial, choice, shares_known) for trial in self.seasons]).reshape(-1, 2)
+        wanted = np.ones(len(self.seasons), bool) if counted is None else counted
+        chosen = [trial for trial, w in zip(self.seasons, wanted, strict=True) if w]
+        return np.array([self._score(trial, choice, shares_known) for trial in chosen]).reshape(-1, 2)
 
-    def real(self) -> np.ndarray:
-        """Which trial seasons are past seasons as they were, bool (trials,)."""
-        return np.array([self.judged[t.judged].fold.season is not None for t in self.seasons], dtype=bool)
+    def fold(self) -> np.ndarray:
+        """Number of the fold that each trial season is of, int64 (trials,)."""
+        return np.array([trial.judged for trial in self.seasons], dtype=np.int64)
+
+    def counted(self, stage: str) -> np.ndarray:
+        """Which trial seasons a stage is judged on, bool (trials,).
+
+        Alignment on past seasons as they were: simulated ones are moved by just what it undoes, and would always speak for
+        it. Retraining, which costs a fit each time, on one trial of each fold.
+        """
+        fold = self.fold()
+        if stage == "alignment":
+            return np.array([self.judged[number].fold.season is not None for number in fold], dtype=bool)
+        if stage == "retraining":
+            return np.isin(np.arange(len(fold)), np.unique(fold, return_index=True)[1])
+        return np.ones(len(fold), bool)
 
     def commonest(self) -> np.ndarray:
         """Share of the commonest class in each trial season, (trials,)."""
@@ -153,7 +174,7 @@ class Trials:
         # Half the trees: for a comparison they are enough, and there are many trials.
         settings = replace(self.settings, trees=max(self.settings.trees // 2, 1))
         label = self.samples.label[fold.training]
-        return retrain(training, label, target, voted[first], choice.retraining, settings, self.seed)[back]
+        return retrain(training, label, target, voted[first], choice.retraining, settings, self.seed)(target)[back]
 
 
 def retrain(
@@ -164,25 +185,29 @@ def retrain(
     how: str,
     settings: MemberSettings,
     seed: int,
-) -> np.ndarray:
-    """Probabilities (m, classes) of trees retrained for the target; classes absent from `label` have 0."""
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Retrain trees for the target; they give probabilities (m, classes), 0 for classes absent from `label`."""
     present, own = np.unique(label, return_inverse=True)
     if how == "coral":
-        said = trees_after_coral(training, own, target, settings, seed)
+        trees = trees_after_coral(training, own, target, settings, seed)
     else:
-        said = trees_after_self_training(training, own, target, voted[:, present], settings, seed)
-    full = np.zeros(voted.shape)
-    full[:, present] = said
-    return full
+        trees = trees_after_self_training(training, own, target, voted[:, present], settings, seed)
+
+    def probabilities(curves: np.ndarray) -> np.ndarray:
+        full = np.zeros((len(curves), voted.shape[1]))
+        full[:, present] = trees.predict_proba(curve_features(curves))
+        return full
+
+    return probabilities
 
 
 def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow, ...], list[str]]:
-    """Take one stage after the other, and in each the best option, if it is better than none by more than its error.
+    """Take one stage after the other, and in each the default, unless an option is better by more than its error.
 
-    Better means: the mean gain over trial seasons is at least 0.005 and exceeds two standard errors, on two trial seasons
-    or more; of several such options the one with the largest gain less two standard errors is taken. With
-    `shares_known` the target's shares are given, and used without a trial. Alignment is tried on real past seasons alone:
-    simulated ones are moved by just what alignment undoes, and would always speak for it.
+    Better means: the mean gain over folds is at least 0.005 and exceeds two standard errors, on two folds or more; of
+    several such options the one with the largest gain less two standard errors is taken. Alignment and retraining, which
+    can do great harm, must also lose no more than 0.01 in any fold. With `shares_known` the target's shares are given, and
+    used without a trial.
     """
     choice = Choice()
     rows: list[GateRow] = []
@@ -192,16 +217,19 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
         if stage == "prior" and shares_known:
             reasons.append("prior: the target's shares were given")
             continue
-        found: list[tuple[str, np.ndarray]] = [(names[0], base)]
-        found += [
-            (name, trials.scores(choice.with_option(stage, name), shares_known=shares_known)) for name in names[1:]
-        ]
-        counted = trials.real() if stage == "alignment" else np.ones(len(base), bool)
-        entries = [_row(stage, name, scores[counted], base[counted]) for name, scores in found]
+        counted = trials.counted(stage)
+        fold, default = trials.fold()[counted], base[counted]
+        found = [default]
+        for name in names[1:]:
+            tried = choice.with_option(stage, name)
+            found.append(trials.scores(tried, shares_known=shares_known, counted=counted))
+        entries = [_row(stage, name, scores, default, fold) for name, scores in zip(names, found, strict=True)]
         better = [i for i, row in enumerate(entries) if i and _is_better(row)]
         taken = max(better, key=lambda i: _sure_gain(entries[i])) if better else 0
-        rows += [GateRow(**{**vars(row), "chosen": i == taken}) for i, row in enumerate(entries)]
-        choice, base = choice.with_option(stage, names[taken]), found[taken][1]
+        rows += [replace(row, chosen=i == taken) for i, row in enumerate(entries)]
+        choice = choice.with_option(stage, names[taken])
+        if taken:
+            base = found[taken] if counted.all() else trials.scores(choice, shares_known=shares_known)
         reasons.append(_reason(stage, entries, taken))
     return choice, tuple(rows), reasons
 
@@ -210,7 +238,8 @@ def verdict(trials: Trials, choice: Choice, *, shares_known: bool) -> tuple[bool
     """Whether the choice names held-out samples better than the commonest class would, beyond two standard errors."""
     if not trials.seasons:
         return False, "failed: nothing could be held out, so nothing is known of how well classes are recognised"
-    ahead = trials.scores(choice, shares_known=shares_known)[:, 0] - trials.commonest()
+    beyond = trials.scores(choice, shares_known=shares_known)[:, 0] - trials.commonest()
+    ahead = fold_means(beyond, trials.fold())
     error = float(ahead.std(ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else 0.0
     told = f"overall accuracy is {ahead.mean():.3f} above the share of the commonest class (standard error {error:.3f})"
     return bool(ahead.mean() > LEAST_ERRORS * error), (
@@ -227,13 +256,18 @@ def oa_and_macro_f1(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, fl
     return float((truth == predicted).mean()), float(f1[support > 0].mean())
 
 
-def _row(stage: str, option: str, scores: np.ndarray, base: np.ndarray) -> GateRow:
+def fold_means(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Mean of values (trials, …) in each fold, (folds, …): seasons simulated from one block are no independent evidence."""
+    return np.array([values[fold == number].mean(axis=0) for number in np.unique(fold)])
+
+
+def _row(stage: str, option: str, scores: np.ndarray, default: np.ndarray, fold: np.ndarray) -> GateRow:
     if not len(scores):
-        return GateRow(stage, option, np.nan, np.nan, np.nan, np.nan, 0, False)
-    gain = (scores - base).mean(axis=1)
+        return GateRow(stage, option, np.nan, np.nan, np.nan, np.nan, np.nan, 0, False)
+    gain = fold_means((scores - default).mean(axis=1), fold)
     error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.nan
-    means = scores.mean(axis=0)
-    return GateRow(stage, option, float(means[0]), float(means[1]), float(gain.mean()), error, len(scores), False)
+    overall, f1 = fold_means(scores, fold).mean(axis=0).tolist()
+    return GateRow(stage, option, overall, f1, float(gain.mean()), error, float(gain.min()), len(scores), False)
 
 
 def _sure_gain(row: GateRow) -> float:
@@ -241,7 +275,9 @@ def _sure_gain(row: GateRow) -> float:
 
 
 def _is_better(row: GateRow) -> bool:
-    return row.trials >= _LEAST_TRIALS and row.gain >= LEAST_GAIN and _sure_gain(row) > 0
+    harmless = row.stage not in STRICT or row.worst_gain >= -WORST_LOSS
+    # One fold alone has no standard error (NaN), and proves nothing.
+    return row.gain >= LEAST_GAIN and _sure_gain(row) > 0 and harmless
 
 
 def _reason(stage: str, entries: list[GateRow], taken: int) -> str:

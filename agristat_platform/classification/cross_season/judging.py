@@ -1,13 +1,12 @@
 """Past seasons held out one at a time, and what the ensemble says of them: the evidence the gate decides on.
 
 A class that past seasons show only once can't be judged by leaving its season out. For such classes blocks of places are
-held out, and each is made into simulated seasons: all its dates moved by about a fortnight of a year, or not, and its
-classes mixed in other shares. It is weaker evidence, and the gate says so.
+held out, and each is made into simulated seasons (`simulated_seasons`). It is weaker evidence, and the gate says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,17 +17,20 @@ from agristat_platform.classification.cross_season.members import (
     MemberSettings,
     fit_members,
     fit_trees,
+    spread,
     warped_copies,
 )
 from agristat_platform.classification.cross_season.priors import fit_steepness, tempered
 from agristat_platform.classification.cross_season.samples import LEAST_SAMPLES, Samples
+from agristat_platform.classification.cross_season.simulated_seasons import draw_rows, past_turnover
 from agristat_platform.classification.folds import blocked_folds
 
 SEASON_SHIFT = 1 / 23  # of the season's length: 16 days of a year
 SHIFT_NUMBERS = (-3, -2, -1, 0, 1, 2, 3)  # multiples of SEASON_SHIFT that held-out curves are predicted at
 SEARCH = 2  # alignment looks so many of them to either side
 _SIMULATED = (-1, 0, 1)
-_DRAWS = 2  # of class shares for each simulated shift
+_DRAWS = 4  # of class shares for each simulated shift
+_MOST_TAUGHT, _MOST_HELD_OUT = 4_000, 2_000  # rows of a fold; the gate compares, and needs no more for that
 _AMPLITUDES = (0.5, 1.0)  # times SEASON_SHIFT; the stretch may add as much again at the season's ends
 
 
@@ -67,13 +69,14 @@ class TrialSeason:
 
 
 def judging_folds(
-    samples: Samples, *, seasons: int = 4, blocks: int = 3, seed: int = 0
+    samples: Samples, *, seasons: int = 3, blocks: int = 4, seed: int = 0
 ) -> tuple[list[Fold], list[str]]:
     """Folds that past seasons allow, and what is to be said of them.
 
     Rolling origin where there are three seasons or more (earlier ones teach, one is held out; the latest `seasons` of
     them), each season left out in turn where there are two; `blocks` blocks of places where there is one, and as well
-    where some class was seen in no season that earlier ones could have taught.
+    where some class was seen in no season that earlier ones could have taught. A fold learns from 4,000 rows at most and
+    holds out 2,000 at most, drawn at random with every class kept.
     """
     notes: list[str] = []
     folds: list[Fold] = []
@@ -95,7 +98,12 @@ def judging_folds(
             f"no past season could judge {', '.join(missing)}: blocks of places stand in, as simulated seasons"
         )
         folds += _block_folds(samples, blocks, seed, notes)
-    return folds, notes
+    return [_capped(fold, samples.label, seed) for fold in folds], notes
+
+
+def _capped(fold: Fold, label: np.ndarray, seed: int) -> Fold:
+    taught = fold.training[spread(label[fold.training], _MOST_TAUGHT, seed, each=LEAST_SAMPLES)]
+    return replace(fold, training=taught, held_out=fold.held_out[spread(label[fold.held_out], _MOST_HELD_OUT, seed)])
 
 
 def _block_folds(samples: Samples, blocks: int, seed: int, notes: list[str]) -> list[Fold]:
@@ -149,22 +157,21 @@ def moved(curves: Curves, number: int) -> Curves:
 def trial_seasons(judged: list[Judged], samples: Samples, *, seed: int) -> list[TrialSeason]:
     """The seasons to compare options on: real ones as they are, blocks as simulated seasons.
 
-    A simulated season is a block moved by one of three shifts, its rows drawn with replacement so that its classes have
-    shares drawn uniformly from the simplex.
+    A simulated season is a block moved by one of three shifts, its rows drawn with replacement so that the shares of its
+    classes lie as far from the block's as past seasons' shares lay from each other (`simulated_seasons`).
     """
     random = np.random.default_rng(seed)
+    turnover = past_turnover(samples.label, samples.season, len(samples.classes))
     trials: list[TrialSeason] = []
     for i, one in enumerate(judged):
         if one.fold.season is not None:
             trials.append(TrialSeason(i, 0, np.arange(len(one.fold.held_out))))
             continue
         label = samples.label[one.fold.held_out]
-        present = np.unique(label)
-        for shift in _SIMULATED:
-            for _ in range(_DRAWS):
-                shares = random.dirichlet(np.ones(len(present)))
-                chance = shares[np.searchsorted(present, label)] / np.bincount(label)[label]
-                trials.append(TrialSeason(i, shift, random.choice(len(label), len(label), p=chance / chance.sum())))
+        # The shifts take turns, from another one in each block: the first trial of a fold stands for it where few can be had.
+        for draw in range(_DRAWS * len(_SIMULATED)):
+            shift = _SIMULATED[(draw + i) % len(_SIMULATED)]
+            trials.append(TrialSeason(i, shift, draw_rows(label, turnover, random)))
     return trials
 
 

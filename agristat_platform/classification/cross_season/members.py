@@ -30,7 +30,7 @@ class MemberSettings:
     Attributes
     ----------
     trees:
-        Extremely randomised trees; √columns are tried at a split.
+        Extremely randomised trees; √columns are tried at a split. The final ensemble's bags share them.
     rounds, learning_rate, leaves:
         Of the boosted trees; a fifth of the columns is tried at a node.
     kernel_columns:
@@ -40,6 +40,8 @@ class MemberSettings:
         cost is cubic in the rows.
     head_samples:
         Most rows that the kernels' head is fitted on; beyond it they are drawn at random.
+    bags:
+        Ensembles with seeds of their own whose probabilities the final answer is the mean of; the gate's folds have one.
     """
 
     trees: int = 200
@@ -49,6 +51,7 @@ class MemberSettings:
     kernel_columns: int = 2_520
     copies: int = 2
     head_samples: int = 2_500
+    bags: int = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,17 @@ class Curves:
 
     def with_values(self, values: np.ndarray) -> Curves:
         return replace(self, values=values)
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Members fitted several times with different seeds: the mean depends less on the seed than each."""
+
+    bags: tuple[Members, ...]
+
+    def probabilities(self, curves: Curves) -> np.ndarray:
+        """Class probabilities of each member, mean over bags, float64 (5, n, classes)."""
+        return np.asarray(sum(bag.probabilities(curves) for bag in self.bags)) / len(self.bags)
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,7 @@ def fit_members(
         for table, label in ((columns, classes), (augmented, repeated))
         for fit in (fit_trees, _fit_boosting)
     )
-    keep = _spread(classes, chosen.head_samples, seed)
+    keep = spread(classes, chosen.head_samples, seed)
     centre, scale = curves.values.mean(axis=(0, 1)), curves.values.std(axis=(0, 1))
     scale = np.where(scale < 1e-12, 1.0, scale)
     standard = (curves.values[keep] - centre) / scale
@@ -132,6 +146,19 @@ def fit_members(
     shares = kernels.transform(standard, curves.support[keep])
     head = fit_kernel_head(shares, classes[keep], groups[keep], seed=seed)
     return Members(tree_models, kernels, head, centre, scale)
+
+
+def fit_bags(
+    curves: Curves, classes: np.ndarray, groups: np.ndarray, *, amplitude: float, settings: MemberSettings, seed: int
+) -> Bags:
+    """Fit `settings.bags` times with as many trees in all as `settings.trees`; see `fit_members`."""
+    share = replace(settings, trees=max(settings.trees // settings.bags, 1))
+    return Bags(
+        tuple(
+            fit_members(curves, classes, groups, amplitude=amplitude, settings=share, seed=seed + 7_919 * bag)
+            for bag in range(settings.bags)
+        )
+    )
 
 
 def warped_copies(values: np.ndarray, amplitude: float, copies: int, seed: int) -> list[np.ndarray]:
@@ -158,10 +185,12 @@ def _fit_boosting(columns: np.ndarray, classes: np.ndarray, settings: MemberSett
     return model.fit(columns, classes)
 
 
-def _spread(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Rows to keep: all, or `most` at random with every class kept at least once."""
+def spread(labels: np.ndarray, most: int, seed: int, *, each: int = 1) -> np.ndarray:
+    """Rows to keep, in order: all, or `most` at random with at least `each` of every class (all of a smaller one)."""
     if len(labels) <= most:
         return np.arange(len(labels))
     order = np.random.default_rng(seed).permutation(len(labels))
-    first = order[np.unique(labels[order], return_index=True)[1]]
-    return np.unique(np.concatenate([first, order[: most - len(first)]]))
+    named = labels[order]
+    first = np.concatenate([order[np.flatnonzero(named == c)[:each]] for c in np.unique(labels)])
+    rest = order[~np.isin(order, first)]
+    return np.sort(np.concatenate([first, rest[: max(most - len(first), 0)]]))

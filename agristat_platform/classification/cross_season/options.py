@@ -11,22 +11,27 @@ from agristat_platform.classification.cross_season.priors import adjusted, share
 
 # Weights of the members in the vote, in the order of `members.MEMBERS`.
 AUGMENTATIONS = {
+    "both": (1.0, 1.0, 2.0, 1.0, 1.0),
     "plain": (1.0, 1.0, 1.0, 0.0, 0.0),
     "warped": (0.0, 0.0, 1.0, 1.0, 1.0),
-    "both": (1.0, 1.0, 2.0, 1.0, 1.0),
 }
-PRIORS = ("uniform", "training", "last_season", "em", "shrunken_em", "bbse")
+PRIORS = ("shrunken_em", "uniform", "training", "last_season", "em", "bbse")
 ALIGNMENTS = ("none", "shift_score")
 RETRAININGS = ("none", "coral", "self_training")
+_TOLERATED = 0.05  # departure at which the weight of equal shares in the shrunken estimate has doubled
 RETRAINED_WEIGHT = 1 / 3  # of the retrained trees in the vote
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One option of each kind; the default is "none": nothing adapted but the shares, which are taken as equal."""
+    """One option of each kind; the defaults are what is done where past seasons prove nothing (methods, "recognise").
 
-    augmentation: str = "plain"
-    prior: str = "uniform"
+    Plain and warped members vote together, the target's shares are estimated from it and shrunk halfway to equal ones, and
+    nothing is aligned or retrained.
+    """
+
+    augmentation: str = "both"
+    prior: str = "shrunken_em"
     alignment: str = "none"
     retraining: str = "none"
 
@@ -34,6 +39,7 @@ class Choice:
         return replace(self, **{stage: option})
 
 
+PLAIN = Choice(augmentation="plain", prior="uniform")  # nothing adapted: what harm is measured against
 STAGES: dict[str, tuple[str, ...]] = {
     "augmentation": tuple(AUGMENTATIONS),
     "prior": PRIORS,
@@ -92,15 +98,54 @@ def target_shares(probabilities: np.ndarray, choice: Choice, shares: Shares, ste
             return equal
         held_out = vote(shares.held_out, steepness, choice.augmentation)
         return 0.95 * shares_by_confusion(probabilities, shares.training, held_out, shares.classes) + 0.05 * equal
-    weight = 1.0 if choice.prior == "shrunken_em" else 0.0
+    if choice.prior == "em":
+        return shares_by_em(probabilities, shares.training, allowed=taught)
+    # Half for what a larger target wouldn't cure (curves of a class change too), one observation a class for its size.
+    weight = 1.0 + taught.sum() / max(len(probabilities), 1)
+    first = shares_by_em(probabilities, shares.training, prior_weight=weight, allowed=taught)
+    weight *= 1.0 + departure(probabilities, first, choice, shares, steepness) / _TOLERATED
     return shares_by_em(probabilities, shares.training, prior_weight=weight, allowed=taught)
+
+
+def departure(
+    probabilities: np.ndarray, assumed: np.ndarray, choice: Choice, shares: Shares, steepness: np.ndarray
+) -> float:
+    """How much less sure answers are than other shares of classes explain: 0 not at all, 1 as unsure as chance.
+
+    If only shares had changed, the answers about each class would be as sure as about held-out samples of it, and those
+    about the target, (n, classes), as sure as the mean of these weighted by the shares `assumed`. Drought or noise, which
+    change the curves themselves, mislead an estimate of shares, and show here. 1 where nothing was held out.
+    """
+    if not len(shares.classes) or not len(probabilities):
+        return 1.0
+    taught = shares.training > 0
+    equal = taught / taught.sum()
+    held_out = adjusted(vote(shares.held_out, steepness, choice.augmentation), shares.training, equal).max(axis=1)
+    number = np.bincount(shares.classes, minlength=len(taught))
+    sure = np.bincount(shares.classes, weights=held_out, minlength=len(taught)) / np.maximum(number, 1)
+    expected = float(np.where(number > 0, sure, held_out.mean()) @ assumed)
+    observed = float(adjusted(probabilities, shares.training, equal).max(axis=1).mean())
+    chance = 1.0 / taught.sum()
+    return float(np.clip((expected - observed) / max(expected - chance, 1e-9), 0.0, 1.0))
 
 
 def answer(
     voted: np.ndarray, retrained: np.ndarray | None, choice: Choice, shares: Shares, steepness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Final probabilities (n, classes) and the target's shares that they assume; `retrained` (n, classes) or None."""
-    if retrained is not None:
-        voted = (1 - RETRAINED_WEIGHT) * voted + RETRAINED_WEIGHT * tempered(retrained, float(steepness[0]))
-    target = target_shares(voted, choice, shares, steepness)
-    return adjusted(voted, shares.training, target), target
+    mixed = _mixed(voted, retrained, steepness)
+    target = target_shares(mixed, choice, shares, steepness)
+    return adjusted(mixed, shares.training, target), target
+
+
+def with_shares(
+    voted: np.ndarray, retrained: np.ndarray | None, training: np.ndarray, target: np.ndarray, steepness: np.ndarray
+) -> np.ndarray:
+    """Final probabilities (n, classes) under shares (classes,) that are known already; see `answer`."""
+    return adjusted(_mixed(voted, retrained, steepness), training, target)
+
+
+def _mixed(voted: np.ndarray, retrained: np.ndarray | None, steepness: np.ndarray) -> np.ndarray:
+    if retrained is None:
+        return voted
+    return (1 - RETRAINED_WEIGHT) * voted + RETRAINED_WEIGHT * tempered(retrained, float(steepness[0]))

@@ -9,23 +9,19 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from agristat_platform.classification.cross_season.curves import fill_gaps
-from agristat_platform.classification.cross_season.gate import Gate, Trials, choose, retrain, verdict
+from agristat_platform.classification.cross_season.gate import Gate, Trials, choose, verdict
 from agristat_platform.classification.cross_season.judging import (
-    SEARCH,
     SEASON_SHIFT,
-    SHIFT_NUMBERS,
     judge,
     judging_folds,
     member_steepness,
-    moved,
     trial_seasons,
     tune_amplitude,
 )
-from agristat_platform.classification.cross_season.members import Curves, MemberSettings, fit_members
-from agristat_platform.classification.cross_season.options import Choice, Shares, aligned_vote, answer
+from agristat_platform.classification.cross_season.members import MemberSettings
 from agristat_platform.classification.cross_season.samples import Samples, check_samples, check_shares, check_target
 from agristat_platform.classification.cross_season.shift_diagnostics import shift_diagnostics
+from agristat_platform.classification.cross_season.target_season import fit_target
 
 
 @dataclass(frozen=True)
@@ -98,8 +94,7 @@ def recognise(
     target = check_target(target_series, samples, target_places)
     with_value = np.isfinite(target).any(axis=(1, 2))
     with threadpool_limits(limits=1):
-        filled = Curves(*fill_gaps(target[with_value]))
-        probabilities, gate = _recognise(samples, filled, given, settings or MemberSettings(), seed)
+        probabilities, gate = _recognise(samples, target[with_value], given, settings or MemberSettings(), seed)
     gate = replace(
         gate,
         diagnostics={
@@ -119,67 +114,16 @@ def past_evidence(samples: Samples, settings: MemberSettings, seed: int) -> tupl
     """Hold past seasons out: the trials, the amplitude of warped copies in steps, notes, and the folds as text."""
     folds, notes = judging_folds(samples, seed=seed)
     amplitude = tune_amplitude(samples, folds, settings, seed)
-    judged = [judge(samples, fold, amplitude=amplitude, settings=settings, seed=seed) for fold in folds]
+    # Half the trees: for a comparison they are enough.
+    half = replace(settings, trees=max(settings.trees // 2, 1))
+    judged = [judge(samples, fold, amplitude=amplitude, settings=half, seed=seed) for fold in folds]
     steepness = member_steepness(judged, samples)
     trials = Trials(samples, judged, trial_seasons(judged, samples, seed=seed), steepness, settings, seed)
     return trials, amplitude, notes, [f"{fold.name}: {len(fold.training)} → {len(fold.held_out)}" for fold in folds]
 
 
-@dataclass(frozen=True)
-class TargetSeason:
-    """The target's curves and what members fitted on all samples say of them at every shift that alignment tries."""
-
-    trials: Trials
-    curves: Curves
-    by_shift: np.ndarray
-    given: np.ndarray | None
-
-    def answer(self, choice: Choice) -> tuple[np.ndarray, np.ndarray, int]:
-        """Probabilities (m, classes), the shares they assume, and the shift they were read at (× `SEASON_SHIFT`)."""
-        samples, trials = self.trials.samples, self.trials
-        voted, best = aligned_vote(self.by_shift, trials.steepness, choice)
-        number = best - len(self.by_shift) // 2
-        retrained = None
-        if choice.retraining != "none":
-            retrained = retrain(
-                samples.curves.values,
-                samples.label,
-                moved(self.curves, number).values,
-                voted,
-                choice.retraining,
-                trials.settings,
-                trials.seed,
-            )
-        return *answer(voted, retrained, choice, self._shares(), trials.steepness), number
-
-    def _shares(self) -> Shares:
-        samples, judged, k = self.trials.samples, self.trials.judged, len(self.trials.samples.classes)
-        latest = samples.season == samples.season.max()
-        said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in judged]
-        return Shares(
-            samples.shares,
-            np.bincount(samples.label[latest], minlength=k) / latest.sum(),
-            self.given,
-            np.concatenate(said, axis=1) if said else np.zeros((len(self.trials.steepness), 0, k)),
-            np.concatenate([samples.label[j.fold.held_out] for j in judged]) if judged else np.zeros(0, np.int64),
-        )
-
-
-def fit_target(
-    trials: Trials, target: Curves, given: np.ndarray | None, amplitude: float, *, align: bool
-) -> TargetSeason:
-    """Fit members on all samples and let them name the target's curves, without `align` at no shift alone."""
-    samples = trials.samples
-    members = fit_members(
-        samples.curves, samples.label, samples.place, amplitude=amplitude, settings=trials.settings, seed=trials.seed
-    )
-    numbers = range(-SEARCH, SEARCH + 1) if align else range(1)
-    by_shift = np.stack([members.probabilities(moved(target, number)) for number in numbers])
-    return TargetSeason(trials, target, by_shift, given)
-
-
 def _recognise(
-    samples: Samples, target: Curves, given: np.ndarray | None, settings: MemberSettings, seed: int
+    samples: Samples, target: np.ndarray, given: np.ndarray | None, settings: MemberSettings, seed: int
 ) -> tuple[np.ndarray, Gate]:
     trials, amplitude, notes, folds = past_evidence(samples, settings, seed)
     choice, rows, reasons = choose(trials, shares_known=given is not None)
@@ -194,7 +138,7 @@ def _recognise(
         season = fit_target(trials, target, given, amplitude, align=choice.alignment != "none")
         probabilities, assumed, number = season.answer(choice)
         predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(samples.classes)) / len(target)
-        diagnostics |= shift_diagnostics(samples, target.values, predicted, seed)
+        diagnostics |= shift_diagnostics(samples, season.some.values, predicted, seed)
         diagnostics["assumed_shares"] = dict(zip(samples.classes.tolist(), assumed.tolist(), strict=True))
         diagnostics["alignment_steps"] = number * SEASON_SHIFT * samples.curves.values.shape[1]
     chosen = dict(vars(choice)) if given is None else {**vars(choice), "prior": "given"}

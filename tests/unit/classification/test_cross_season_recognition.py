@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import GATE_SCHEMA, MemberSettings, UnknownCropCodeError, recognise
 from agristat_platform.classification.cross_season.adaptation import best_shift, coral
-from agristat_platform.classification.cross_season.gate import GateRow, _is_better, oa_and_macro_f1
+from agristat_platform.classification.cross_season.gate import GateRow, _is_better, fold_means, oa_and_macro_f1
 from agristat_platform.classification.cross_season.judging import judging_folds
 from agristat_platform.classification.cross_season.samples import check_samples
 
@@ -129,7 +129,7 @@ def test_two_seasons_are_left_out_in_turn_and_one_is_blocked_by_place(past) -> N
     assert [fold.name for fold in judging_folds(two)[0]] == ["season 2021", "season 2020"]
     one = check_samples(values[:60], labels[:60], seasons[:60], places[:60])
     folds, notes = judging_folds(one)
-    assert [fold.name for fold in folds] == ["block 1", "block 2", "block 3"]
+    assert [fold.name for fold in folds] == ["block 1", "block 2", "block 3", "block 4"]
     assert "no past season could judge spring, summer, winter" in notes[0]
     for fold in folds:
         assert not set(one.place[fold.training]) & set(one.place[fold.held_out])
@@ -150,19 +150,29 @@ def test_a_class_of_one_season_is_judged_by_blocks_and_named(past) -> None:
     samples = check_samples(values[keep], labels[keep], seasons[keep], places[keep])
     folds, notes = judging_folds(samples)
     assert "no past season could judge summer:" in notes[0]
-    assert [fold.season is None for fold in folds] == [False, False, True, True, True]
+    assert [fold.season is None for fold in folds] == [False, False, True, True, True, True]
 
 
-def _row(gain: float, error: float, trials: int = 4) -> GateRow:
-    return GateRow("prior", "em", 0.8, 0.8, gain, error, trials, False)
+def _row(gain: float, error: float, *, stage: str = "prior", worst: float = 0.0) -> GateRow:
+    return GateRow(stage, "option", 0.8, 0.8, gain, error, worst, 4, False)
 
 
-def test_an_option_must_gain_more_than_twice_its_error_on_several_trials() -> None:
+def test_an_option_must_gain_more_than_twice_its_error() -> None:
     assert _is_better(_row(0.02, 0.009))
     assert not _is_better(_row(0.02, 0.011))
     assert not _is_better(_row(0.004, 0.001))
-    assert not _is_better(_row(0.02, float("nan"), trials=1))
+    assert not _is_better(_row(0.02, float("nan")))
     assert not _is_better(_row(-0.02, 0.001))
+
+
+def test_options_that_can_do_great_harm_must_not_lose_in_any_fold() -> None:
+    assert _is_better(_row(0.02, 0.009, worst=-0.05))
+    assert not _is_better(_row(0.02, 0.009, stage="retraining", worst=-0.011))
+    assert _is_better(_row(0.02, 0.009, stage="alignment", worst=-0.009))
+
+
+def test_seasons_simulated_from_one_block_count_as_one() -> None:
+    np.testing.assert_allclose(fold_means(np.array([1.0, 3.0, 10.0]), np.array([0, 0, 4])), [2.0, 10.0])
 
 
 def test_macro_f1_is_over_the_classes_present() -> None:
