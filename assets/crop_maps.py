@@ -1,12 +1,14 @@
 """crop_maps: the class of every segment with its confidence, as a table and as rasters."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from agristat_platform import classification, mapping
-from agristat_platform.catalogue import Catalogue
+from agristat_platform.catalogue import Catalogue, CropNomenclature, Partition, Region
 from assets import checks, past_crop_maps
 from assets.families import asset_family, check
 from assets.layers import folder_of
@@ -16,6 +18,7 @@ from assets.presentation import markdown_table, picture, table_metadata
 from resources.storage import StorageResource, StoredVersion
 
 LABELLED_SHARE = 0.95
+TO_THE_STORE = "../../../../.."  # from the folder of a version
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -55,6 +58,8 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_table("pixel_counts", counts)
             png = mapping.crop_map_png(files.crop_map, nomenclature, simulated=region.simulated)
             draft.write_bytes("quicklook.png", png)
+            item = _item(partition, region, counts, nomenclature, {"crop_models": crop_models, "segments": segments})
+            draft.write_json(mapping.ITEM_FILE, item)
             share = 1.0 - classified["crop_code"].null_count / max(1, classified.num_rows)
             result = materialised(
                 context,
@@ -66,11 +71,12 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     **table_metadata(classified),
                     "quicklook": picture(png, "Crop map"),
                     "pixel_counts (not an estimate)": markdown_table(counts.to_pylist()),
+                    "stac_item": item,
                     "mean_confidence": float(pc.mean(classified["confidence"]).as_py() or 0.0),
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "segments.parquet", mapping.CLASSIFIED_SCHEMA),
-                    checks.raster_grid("crs_and_grid", [files.crop_map, files.confidence], region.grid()),
+                    checks.raster_grid("crs_and_grid", list(vars(files).values()), region.grid()),
                     checks.at_least("classified_share", share, LABELLED_SHARE, what="share of segments with a class"),
                 ],
             )
@@ -79,3 +85,36 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         past_crop_maps.report(context, storage.store.current("crop_maps", partition))
 
     return crop_maps
+
+
+def _item(
+    partition: Partition,
+    region: Region,
+    counts: pa.Table,
+    nomenclature: CropNomenclature,
+    made_from: dict[str, StoredVersion],
+) -> dict[str, Any]:
+    """The map's STAC item, with links within the store to the versions that it was made from."""
+    season = region.season(partition.season)
+    links = [
+        {
+            "rel": "derived_from",
+            "href": f"{TO_THE_STORE}/{stored.place.version_directory(stored.version)}/{file}",
+            "title": f"{name} of {partition}",
+        }
+        for (name, stored), file in zip(made_from.items(), ("model_card.json", "segments.parquet"), strict=True)
+        if file in stored.names  # a model of an earlier release has no card
+    ]
+    links.append({"rel": "related", "href": "../current.json", "title": f"Which version of {partition} is current"})
+    item = mapping.crop_map_item(
+        counts,
+        nomenclature,
+        region.grid(),
+        region=region.code,
+        season=partition.season,
+        start=season.start,
+        end=season.end,
+        simulated=region.simulated,
+        links=links,
+    )
+    return mapping.crop_map_document(item)

@@ -2,7 +2,7 @@
 
 from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
-from agristat_platform.imagery.composite_items import composite_documents, composite_items
+from agristat_platform.imagery.composite_items import composite_documents, composite_items, projection_fields
 from agristat_platform.imagery.composite_key import item_state
 from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, plan_composites
@@ -168,6 +168,7 @@ __all__ = [
     "overpasses_of",
     "plan_composites",
     "processing_baseline",
+    "projection_fields",
     "qa_pixel_mask",
     "quicklook",
     "radsat_saturated",

@@ -89,7 +89,7 @@ def _item(file: str, rows: Sequence[Mapping[str, Any]], grid: Grid, name: str, s
         {
             "title": f"{_said(simulated)}{first['collection']}, {first['interval_start']} to {last.date()}",
             "gsd": grid.transform.a,
-            **_projection(grid),
+            **projection_fields(grid),
         },
         start_datetime=start,
         end_datetime=last,
@@ -106,7 +106,8 @@ def _moment(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _projection(grid: Grid) -> dict[str, Any]:
+def projection_fields(grid: Grid) -> dict[str, Any]:
+    """Fields of STAC's projection extension for files on this grid; WKT2 where the CRS has no EPSG code."""
     crs = pyproj.CRS.from_user_input(grid.crs)
     epsg = crs.to_epsg()
     own = {"proj:code": f"EPSG:{epsg}"} if epsg else {"proj:code": None, "proj:wkt2": crs.to_wkt("WKT2_2019")}

@@ -24,6 +24,7 @@ from agristat_platform.mapping.map_accuracy import (
     MapAccuracy,
     map_accuracy,
 )
+from agristat_platform.mapping.map_items import ITEM_FILE, NOT_AN_ESTIMATE, crop_map_document, crop_map_item
 from agristat_platform.mapping.segment_classes import CLASSIFIED_SCHEMA, classify_segments
 from agristat_platform.mapping.unit_areas import UNIT_AREAS_SCHEMA, areas_by_unit, cover_shares, fill_unmapped_units
 
@@ -31,6 +32,8 @@ __all__ = [
     "ACCURACY_SCHEMA",
     "ADJUSTED_AREAS_SCHEMA",
     "CLASSIFIED_SCHEMA",
+    "ITEM_FILE",
+    "NOT_AN_ESTIMATE",
     "PIXEL_COUNTS_SCHEMA",
     "UNIT_AREAS_SCHEMA",
     "CropMapFiles",
@@ -44,6 +47,8 @@ __all__ = [
     "areas_by_unit",
     "classify_segments",
     "cover_shares",
+    "crop_map_document",
+    "crop_map_item",
     "crop_map_png",
     "fill_unmapped_units",
     "map_accuracy",
