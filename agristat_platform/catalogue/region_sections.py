@@ -22,6 +22,9 @@ def _number_or_auto(value: Any) -> Any:
 SIMULATED_REFERENCE = "simulation"
 
 
+_OF_SHEPHERD = ("n_clusters", "max_distance", "max_clump_pixels")
+
+
 class SegmentationSettings(Section):
     """Where segments come from: cut out of the imagery (Shepherd segmentation), or parcels of a register.
 
@@ -95,7 +98,9 @@ class SegmentationSettings(Section):
 
     @model_validator(mode="after")
     def _options_belong_to_the_method(self) -> SegmentationSettings:
-        of_shepherd = {"n_clusters", "max_distance", "max_clump_pixels"} & self.model_fields_set
+        # by value, not by what was set: a region written out with its defaults can be read again
+        defaults = {name: type(self).model_fields[name].default for name in _OF_SHEPHERD}
+        of_shepherd = {name for name, default in defaults.items() if getattr(self, name) != default}
         if self.method == "region_growing" and of_shepherd:
             raise ValueError(f"method region_growing has no {' and no '.join(sorted(of_shepherd))}")
         if self.reference_layer and self.reference in (None, SIMULATED_REFERENCE):

@@ -32,7 +32,7 @@ def test_region_growing_is_refused_where_memory_would_not_do(region, monkeypatch
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 20_000}
     monkeypatch.setattr(segment_sources.os, "sysconf", pages.__getitem__)
     composites = SimpleNamespace(table=lambda name: pa.table({"interval": [0, 1, 1, 2, 3, 4, 5]}))
-    grown = region(method="region_growing")
+    grown = region(method="region_growing", max_intervals=4)
     with pytest.raises(RegionTooLargeError, match=r"in 12 layers takes up to 0\.1 GiB, .*0\.1 GiB.*to shepherd"):
         segment_sources.from_imagery(grown, composites, None, print)
     pages["SC_PHYS_PAGES"] = 1_000_000
@@ -68,7 +68,8 @@ def composites(tmp_path):
 def test_segments_of_strips_are_those_of_the_image(region, composites, options, tmp_path, monkeypatch):
     grid = Grid(GRID.crs, GRID.transform, 60, 40)
     monkeypatch.setattr("agristat_platform.catalogue.Region.grid", lambda self: grid)
-    chosen = region(layers=("ndvi", "B08"), min_pixels=12, n_clusters=8, reference=None, **options)
+    shepherd = {"method": "shepherd", "n_clusters": 8, "max_intervals": 4, "reference": None}
+    chosen = region(**{**shepherd, "layers": ("ndvi", "B08"), "min_pixels": 12, **options})
     said = []
     made = segment_sources.from_imagery(chosen, composites, tmp_path / "scratch", lambda *words: said.append(words))
 

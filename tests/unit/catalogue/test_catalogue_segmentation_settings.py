@@ -23,7 +23,8 @@ def test_options_belong_to_a_method():
     grown = SegmentationSettings(method="region_growing", min_pixels=9, connectivity=8)
     assert (SegmentationSettings().method, grown.min_pixels, grown.connectivity) == ("shepherd", 9, 8)
     with pytest.raises(ValidationError, match="region_growing has no max_clump_pixels and no n_clusters"):
-        SegmentationSettings(method="region_growing", n_clusters=60, max_clump_pixels=5)
+        SegmentationSettings(method="region_growing", n_clusters=61, max_clump_pixels=5)
+    assert SegmentationSettings.model_validate(grown.model_dump()) == grown
     with pytest.raises(ValidationError, match="Input should be 4 or 8"):
         SegmentationSettings(connectivity=6)
     with pytest.raises(ValidationError, match="shepherd"):
