@@ -1,4 +1,4 @@
-"""Segmentation of rasters in files, into a label file: of any size, in bounded memory.
+"""Segmentation of rasters in files, into a label file, without holding the image.
 
 Belongs here: `segment_raster`. The segmentation itself is in `shepherd_steps`, the files in `image_files` and `label_files`.
 """
