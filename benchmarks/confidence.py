@@ -33,6 +33,7 @@ from agristat_platform.classification.review import (
     error_by_chance,
     fit_calibration,
     fit_conformal,
+    learning_queue,
     reliability_png,
     reliability_table,
 )
@@ -56,7 +57,8 @@ class Population:
     past: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
 
 
-def mato_grosso(seed: int) -> Population:
+def read() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Series (n, steps × layers), season, place and label of each sample."""
     path = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data")) / "mato_grosso_modis" / "series.parquet"
     if not path.is_file():
         raise SystemExit(f"{path} isn't there: set AGRISTAT_REAL_DATA to the folder with the real data")
@@ -66,19 +68,33 @@ def mato_grosso(seed: int) -> Population:
     seasons = np.asarray(table["season_start_year"])[::steps]
     lon, lat = (np.floor(np.asarray(table[name])[::steps] / 0.5) for name in ("longitude", "latitude"))
     places = np.array([f"{x:.0f} {y:.0f}" for x, y in zip(lon, lat, strict=True)])
-    names = np.array(table["label"].to_pylist()[::steps])
+    return series, seasons, places, np.array(table["label"].to_pylist()[::steps])
+
+
+def trees_say(
+    series: np.ndarray,
+    names: np.ndarray,
+    classes: np.ndarray,
+    these: np.ndarray,
+    seed: int,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Probabilities (n, k) of `these` by trees, put to equal shares of the classes."""
+    trees = ExtraTreesClassifier(300, random_state=seed, n_jobs=1).fit(series, names, sample_weight=weights)
+    votes = trees.predict_proba(these) + 0.02 / len(classes)
+    full = np.zeros((len(votes), len(classes)))
+    full[:, np.searchsorted(classes, trees.classes_)] = votes / np.array([np.mean(names == c) for c in trees.classes_])
+    return full / full.sum(axis=1, keepdims=True)
+
+
+def mato_grosso(seed: int) -> Population:
+    series, seasons, places, names = read()
     taught = seasons <= 2014
     classes = np.unique(names[taught])
     target = (seasons == 2015) & np.isin(names, classes)
 
     def named(learn: np.ndarray, these: np.ndarray) -> np.ndarray:
-        trees = ExtraTreesClassifier(300, random_state=seed, n_jobs=1).fit(series[learn], names[learn])
-        votes = trees.predict_proba(series[these]) + 0.02 / len(classes)
-        full = np.zeros((len(votes), len(classes)))
-        known = np.searchsorted(classes, trees.classes_)
-        shares = np.array([np.mean(names[learn] == c) for c in trees.classes_])
-        full[:, known] = votes / shares
-        return full / full.sum(axis=1, keepdims=True)
+        return trees_say(series[learn], names[learn], classes, series[these], seed)
 
     past = []
     for season in np.unique(seasons[taught]).tolist():
@@ -166,17 +182,35 @@ def repetitions(population: Population, repeats: int, seed: int) -> tuple[dict[s
             add(f"{method}: ECE by chance", []).append(
                 error_by_chance(values.max(axis=1), weights=back, repeats=20, seed=repeat)
             )
-        hit = right[rows]
-        found = acceptance_threshold(confidence[rows], hit, weight, strata, population_sizes=audit.population_sizes)
-        add("threshold: found", []).append(float(found.threshold is not None))
-        if found.threshold is not None:
-            through = confidence >= found.threshold
-            add("threshold: right above", []).append(float(right[through].mean()))
-            add("threshold: let through", []).append(float(through.mean()))
-        add("threshold: wrongly given", []).append(
-            float(found.threshold is not None and right[confidence >= found.threshold].mean() < 0.95)
+        taken = choose_calibration(
+            plain[rows], codes_of(classes, label[rows]), classes, weights=weight.tolist(), seed=repeat
         )
+        values = taken.calibration.apply(plain[left])
+        hit = values.argmax(axis=1) == label[left]
+        add("chosen: ECE", []).append(calibration_error(values.max(axis=1), hit, weights=back))
+        add(f"chosen: {taken.calibration.method}", []).append(1.0)
+        hit = right[rows]
+        for bound in (0.95, 0.8):
+            found = acceptance_threshold(
+                confidence[rows], hit, weight, strata, population_sizes=audit.population_sizes, bound=bound
+            )
+            name = f"threshold, bound {bound:.0%}"
+            through = confidence >= (2.0 if found.threshold is None else found.threshold)
+            add(f"{name}: found", []).append(float(found.threshold is not None))
+            add(f"{name}: wrongly given", []).append(float(through.any() and right[through].mean() < 0.95))
+            if through.any():
+                add(f"{name}: right above", []).append(float(right[through].mean()))
+                add(f"{name}: let through", []).append(float(through.mean()))
+        through = confidence >= (2.0 if found.by_estimate is None else found.by_estimate)
+        add("threshold by estimate: found", []).append(float(through.any()))
+        if through.any():
+            add("threshold by estimate: right above", []).append(float(right[through].mean()))
+            add("threshold by estimate: let through", []).append(float(through.mean()))
     return figures, notes
+
+
+def codes_of(classes: tuple[str, ...], label: np.ndarray) -> list[str]:
+    return [classes[j] for j in label.tolist()]
 
 
 def _weights_back(strata: list[dict[str, Any]], confidence: np.ndarray) -> np.ndarray:
@@ -188,11 +222,39 @@ def _weights_back(strata: list[dict[str, Any]], confidence: np.ndarray) -> np.nd
     return weight
 
 
+def queue_against_chance(seed: int, size: int = 50) -> dict[str, float]:
+    """Overall accuracy on parcels of 2015 in none of the samples, after `size` of them were reviewed and learned."""
+    series, seasons, _, names = read()
+    taught = seasons <= 2014
+    classes = np.unique(names[taught])
+    target = np.flatnonzero((seasons == 2015) & np.isin(names, classes))
+    plain = trees_say(series[taught], names[taught], classes, series[target], seed)
+    ids = np.arange(len(target))
+    queue = learning_queue(ids, plain, series[target], classes.tolist(), size=size, excluded=())
+    by_margin = np.argsort(np.diff(np.sort(plain, axis=1)[:, -2:], axis=1)[:, 0], kind="stable")[:size]
+    drawn = {
+        "learning queue": queue["segment_id"].to_numpy().astype(int),
+        "least margins": by_margin,
+        "at random": np.random.default_rng(seed).choice(len(target), size, replace=False),
+    }
+    rest = np.setdiff1d(ids, np.concatenate(list(drawn.values())))
+    truth = names[target][rest]
+    figures = {"before": float((classes[plain[rest].argmax(axis=1)] == truth).mean())}
+    for name, rows in drawn.items():
+        for weight in (1.0, 10.0):
+            learned = np.concatenate([np.flatnonzero(taught), target[rows]])
+            weights = np.concatenate([np.ones(taught.sum()), np.full(size, weight)])
+            said = trees_say(series[learned], names[learned], classes, series[target][rest], seed, weights)
+            figures[f"{name}, weight {weight:.0f}"] = float((classes[said.argmax(axis=1)] == truth).mean())
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000, help="audits, shared out to the seeds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=["mato_grosso", "simulated"], default=["mato_grosso", "simulated"])
+    parser.add_argument("--queue", action="store_true", help="also what 50 reviewed parcels of the queue are worth")
     parser.add_argument("--png", type=Path, help="reliability diagram of the first seed's last population")
     options = parser.parse_args()
     makers = {"mato_grosso": mato_grosso, "simulated": simulated}
@@ -217,6 +279,11 @@ def main() -> None:
             right = plain.argmax(axis=1) == population.label
             table = reliability_table(plain.max(axis=1), right)
             options.png.write_bytes(reliability_png({"as the model says": table}, simulated=name == "simulated"))
+    if options.queue:
+        worth = [queue_against_chance(seed) for seed in options.seeds]
+        for figure in worth[0]:
+            values = [one[figure] for one in worth]
+            print(f"| {figure} | {np.mean(values):.3f} | {', '.join(f'{value:.3f}' for value in values)} |")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from agristat_platform.classification.errors import LengthMismatchError
 from agristat_platform.classification.review.errors import AuditSampleError
 from agristat_platform.classification.review.proportions import effective_number, lower_bound, number_behind
-from agristat_platform.estimation import SampleDesign, ratio
 
 FIRST_DAY_THRESHOLD = 0.65
 CANDIDATES = tuple(round(0.99 - 0.01 * i, 2) for i in range(70))
@@ -24,6 +23,7 @@ ACCEPTANCE_SCHEMA = pa.schema(
         pa.field("audited", pa.int64(), nullable=False, metadata={"meaning": "audited parcels at or above it"}),
         pa.field("effective_number", pa.float64(), nullable=False),
         pa.field("share_right", pa.float64(), nullable=False),
+        pa.field("standard_error", pa.float64(), nullable=False),
         pa.field("lower_bound", pa.float64(), nullable=False),
         pa.field("let_through", pa.float64(), nullable=False, metadata={"meaning": "estimated share of parcels"}),
         pa.field("tested", pa.bool_(), nullable=False),
@@ -96,26 +96,16 @@ def acceptance_threshold(
             f"{len(p)} audited parcels can't give a threshold for {share:.0%} right with confidence {bound:.0%}",
             remedy="Give audited parcels, and shares above 0 and below 1",
         )
-    design = SampleDesign(
-        {"stratum": names, "weight": w},
-        weight="weight",
-        stratum="stratum",
-        population_size=population_sizes,
-        # An audit cut down to parcels with a known crop can leave one in a stratum.
-        lonely_psu="average" if len(set(names)) > 1 else "fail",
-    )
+    candidates = np.array(CANDIDATES)[np.array(CANDIDATES) <= p.max()]
+    figures = _figures(p >= candidates[:, None], r, w, names, population_sizes, bound)
     needed = float(np.log(1 - bound) / np.log(share))
     rows: list[dict[str, Any]] = []
     going = True
-    for candidate in CANDIDATES:
-        inside = p >= candidate
-        if not inside.any():
-            continue
-        row = _row(design, candidate, inside, r, w, bound)
+    for candidate, row in zip(candidates.tolist(), figures, strict=True):
         tested = going and row["effective_number"] >= needed
-        row |= {"tested": tested, "holds": tested and row["lower_bound"] >= share}
-        going = going and (not tested or row["holds"])
-        rows.append(row)
+        holds = tested and row["lower_bound"] >= share
+        going = going and (not tested or holds)
+        rows.append({"threshold": candidate, **row, "tested": tested, "holds": holds})
     holding = [row["threshold"] for row in rows if row["holds"]]
     threshold = min(holding) if holding else None
     return Acceptance(
@@ -126,24 +116,45 @@ def acceptance_threshold(
     )
 
 
-def _row(
-    design: SampleDesign,
-    candidate: float,
-    inside: NDArray[np.bool_],
+def _figures(
+    above: NDArray[np.bool_],
     r: NDArray[np.float64],
     w: NDArray[np.float64],
+    strata: list[str],
+    population_sizes: dict[str, int] | None,
     bound: float,
-) -> dict[str, Any]:
-    found = ratio(design, {"right": r * inside}, inside.astype(np.float64)).to_pylist()[0]
-    number = number_behind(found["estimate"], found["standard_error"], w[inside])
-    return {
-        "threshold": candidate,
-        "audited": int(inside.sum()),
-        "effective_number": effective_number(w[inside]),
-        "share_right": found["estimate"],
-        "lower_bound": lower_bound(found["estimate"], number, bound),
-        "let_through": float(w[inside].sum() / w.sum()),
-    }
+) -> list[dict[str, Any]]:
+    """Figures of the parcels above each candidate, from bool (candidates, n); all candidates at once.
+
+    The share is a ratio of weighted totals, its variance that of the linearised totals within strata, as `estimation.ratio`
+    has it; a stratum with one parcel counts with its square, uncentred.
+    """
+    weight = above * w
+    total = weight.sum(axis=1)
+    share = weight @ r / total
+    linear = weight * (r - share[:, None]) / total[:, None]
+    variance = np.zeros(len(above))
+    for name in sorted(set(strata)):
+        inside = np.array([stratum == name for stratum in strata], dtype=bool)
+        n = int(inside.sum())
+        z = linear[:, inside]
+        unsampled = 1.0 if population_sizes is None else 1 - n / population_sizes[name]
+        centred = z - z.mean(axis=1, keepdims=True) if n > 1 else z
+        variance += unsampled * n / max(n - 1, 1) * (centred**2).sum(axis=1)
+    rows = []
+    for i in range(len(above)):
+        number = number_behind(float(share[i]), float(np.sqrt(variance[i])), w[above[i]])
+        rows.append(
+            {
+                "audited": int(above[i].sum()),
+                "effective_number": effective_number(w[above[i]]),
+                "share_right": float(share[i]),
+                "standard_error": float(np.sqrt(variance[i])),
+                "lower_bound": lower_bound(float(share[i]), number, bound),
+                "let_through": float(total[i] / w.sum()),
+            }
+        )
+    return rows
 
 
 def _by_estimate(rows: list[dict[str, Any]], share: float) -> float | None:

@@ -22,6 +22,7 @@ from agristat_platform.classification.review import (
 )
 from agristat_platform.classification.review.conformal import weighted_quantile
 from agristat_platform.classification.review.proportions import lower_bound, upper_bound
+from agristat_platform.estimation import SampleDesign, ratio
 
 CLASSES = ("WHE", "BAR", "MAI")
 
@@ -206,6 +207,21 @@ def test_a_faultless_audit_gives_a_threshold_and_a_bad_one_none() -> None:
     few = acceptance_threshold(confidence[:40], np.ones(40), ones[:40], ["all"] * 40)
     assert few.threshold is None
     assert "59 equally weighted" in few.reason
+
+
+def test_figures_above_a_threshold_are_those_of_the_estimator() -> None:
+    random = np.random.default_rng(3)
+    audit = draw_audit_sample(crop_map(), seed=3)
+    confidence, weight = audit.sample["confidence"].to_numpy(), audit.sample["weight"].to_numpy()
+    right = random.random(100) < confidence
+    strata = audit.sample["stratum"].to_pylist()
+    found = acceptance_threshold(confidence, right, weight, strata, population_sizes=audit.population_sizes)
+    design = SampleDesign({"w": weight, "h": strata}, weight="w", stratum="h", population_size=audit.population_sizes)
+    for row in found.table.to_pylist()[::10]:
+        above = confidence >= row["threshold"]
+        other = ratio(design, {"right": right & above}, above.astype(float)).to_pylist()[0]
+        assert row["share_right"] == pytest.approx(other["estimate"])
+        assert row["standard_error"] == pytest.approx(other["standard_error"])
 
 
 def test_bad_shares_are_refused() -> None:
