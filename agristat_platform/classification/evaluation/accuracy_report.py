@@ -235,8 +235,15 @@ class _Figures:
         among: npt.NDArray[np.bool_],
     ) -> dict[str, Any]:
         told = None if not np.isfinite(value) else float(value)
-        interval = None if drawn is None or told is None else centred_percentiles(drawn, told, level=self.level)
+        interval = (
+            None
+            if drawn is None or told is None
+            else centred_percentiles(drawn, told, self._places(among), level=self.level)
+        )
         return self._row(figure, code, told, interval, "place bootstrap", among)
+
+    def _places(self, among: npt.NDArray[np.bool_]) -> int:
+        return len(np.unique(self.samples.place[self.members][among]))
 
     def _row(
         self,
@@ -256,7 +263,7 @@ class _Figures:
             "ci_high": high,
             "interval": kind if interval else None,
             "samples": int(among.sum()),
-            "places": len(np.unique(self.samples.place[self.members][among])),
+            "places": self._places(among),
             "small": bool(among.sum() < SMALL_CELL),
         }
 

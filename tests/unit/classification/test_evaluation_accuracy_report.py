@@ -197,6 +197,9 @@ def test_wilson_agrees_with_statsmodels_figures_and_needs_no_whole_number():
 
 
 def test_few_replicates_give_no_interval():
-    assert centred_percentiles(np.linspace(0.2, 0.4, 19), 0.5) is None
-    assert centred_percentiles(np.ones(100), 1.0) is None  # no error seen is no certainty
-    assert centred_percentiles(np.linspace(0.2, 0.4, 101), 0.5) == pytest.approx((0.405, 0.595))
+    assert centred_percentiles(np.linspace(0.2, 0.4, 19), 0.5, 50) is None
+    assert centred_percentiles(np.ones(100), 1.0, 50) is None  # no error seen is no certainty
+    assert centred_percentiles(np.linspace(0.2, 0.4, 101), 0.5, 1) is None
+    assert centred_percentiles(np.linspace(0.2, 0.4, 101), 0.5, 10**6) == pytest.approx((0.405, 0.595), abs=1e-6)
+    # 5 places: √(5 / 4) · 2.776 / 1.960 times as wide
+    assert centred_percentiles(np.linspace(0.2, 0.4, 101), 0.5, 5) == pytest.approx((0.3495, 0.6505), abs=1e-3)
