@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from numba import njit
 from rasterio.windows import Window
 
 from agristat_platform.segmentation.label_overlaps import FIRST_SLOTS, STRIP_PIXELS, find_slot, grown_table
 from agristat_platform.segmentation.polygons import label_raster
+from agristat_platform.segmentation.raster_files import open_raster, read_rows
 
 Neighbours = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]
 
@@ -81,8 +81,10 @@ def file_neighbours(path: Path, *, strip_pixels: int = STRIP_PIXELS) -> Neighbou
     ------
     ImageShapeError, TooManySegmentsError
         The file holds no segment numbers.
+    ImageSourceError
+        The file cannot be opened or read.
     """
-    with rasterio.open(path) as raster:
+    with open_raster(path) as raster:
         return _counted(_strips(raster, strip_pixels))
 
 
@@ -90,7 +92,8 @@ def _strips(raster: Any, strip_pixels: int) -> Iterator[npt.NDArray[np.uint32]]:
     block = raster.block_shapes[0][0]
     rows = max(block, strip_pixels // raster.width // block * block)  # whole blocks: each is decoded once
     for top in range(0, raster.height, rows):
-        yield label_raster(raster.read(1, window=Window(0, top, raster.width, min(rows, raster.height - top))))
+        window = Window(0, top, raster.width, min(rows, raster.height - top))
+        yield label_raster(read_rows(raster, window))
 
 
 def _counted(strips: Iterable[npt.NDArray[np.uint32]]) -> Neighbours:

@@ -42,7 +42,7 @@ class ParcelRegisterError(SegmentationError):
 
 
 class ImageSourceError(SegmentationError):
-    """A raster to be segmented cannot be read, or does not lie on the grid of the others."""
+    """A raster in a file cannot be read, or one to be segmented does not lie on the grid of the others."""
 
 
 class LabelTargetError(SegmentationError):

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from agristat_platform.segmentation.errors import ImageSourceError
 from agristat_platform.segmentation.label_files import BLOCK_CACHE_BYTES
-from agristat_platform.segmentation.raster_grids import grid_in_words, share_grid
+from agristat_platform.segmentation.raster_files import grid_in_words, open_raster, share_grid, unreadable
 
 _TALLEST_BLOCK = 2048  # rows; a strip of higher blocks would be most of many an image
 
@@ -59,12 +59,7 @@ class ImageFiles:
             raise ImageSourceError("there is no raster to segment", remedy="Name at least one")
         with ExitStack() as stack:
             stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES))
-            rasters = []
-            for path in self._paths:
-                try:
-                    rasters.append(stack.enter_context(rasterio.open(path)))
-                except RasterioError as error:
-                    raise ImageSourceError(f"the raster cannot be opened: {error}", where=str(path)) from error
+            rasters = [stack.enter_context(open_raster(path)) for path in self._paths]
             for raster in rasters[1:]:
                 _require_one_grid(rasters[0], raster)
             self._files = stack.pop_all()
@@ -114,11 +109,7 @@ class ImageFiles:
                 if self._masked:
                     missing |= (raster.read_masks(window=window) == 0).any(axis=0)
             except RasterioError as error:
-                raise ImageSourceError(
-                    f"rows {rows.start} to {rows.stop - 1} cannot be read: {error}",
-                    where=raster.name,
-                    remedy="The file may be cut short; make it again",
-                ) from error
+                raise unreadable(raster, window, error) from error
             band += raster.count
         return np.ma.array(image, mask=np.broadcast_to(missing, image.shape), copy=False) if self._masked else image
 

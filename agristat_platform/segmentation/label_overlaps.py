@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from numba import njit
 from rasterio.windows import Window
 
 from agristat_platform.segmentation.errors import LabelGridError
 from agristat_platform.segmentation.polygons import label_raster
-from agristat_platform.segmentation.raster_grids import grid_in_words, share_grid
+from agristat_platform.segmentation.raster_files import grid_in_words, open_raster, read_rows, share_grid
 
 STRIP_PIXELS = 4_000_000  # of both rasters at a time: 32 MB of labels, and still several rows of blocks
 FIRST_SLOTS = 1 << 12
@@ -115,8 +114,10 @@ def count_file_overlaps(previous_path: Path, path: Path, *, strip_pixels: int = 
         The files have different CRS, transforms or sizes (the message gives both), or mark nodata by another value than 0.
     ImageShapeError, TooManySegmentsError
         A file holds no segment numbers.
+    ImageSourceError
+        A file cannot be opened or read.
     """
-    with rasterio.open(previous_path) as before, rasterio.open(path) as after:
+    with open_raster(previous_path) as before, open_raster(path) as after:
         _require_one_grid(before, after)
         return _counted(_strips(before, after, strip_pixels))
 
@@ -126,7 +127,7 @@ def _strips(before: Any, after: Any, strip_pixels: int) -> Iterator[tuple[Any, A
     rows = max(block, strip_pixels // after.width // block * block)  # whole blocks: each is decoded once
     for top in range(0, after.height, rows):
         window = Window(0, top, after.width, min(rows, after.height - top))
-        first, second = (label_raster(raster.read(1, window=window)).reshape(-1) for raster in (before, after))
+        first, second = (label_raster(read_rows(raster, window)).reshape(-1) for raster in (before, after))
         yield first, second
 
 
@@ -145,7 +146,7 @@ def _counted(strips: Iterable[tuple[Any, Any]]) -> Pairs:
 
 def on_one_grid(previous_path: Path, path: Path) -> bool:
     """Whether two rasters have the same CRS, transform and size, so that `count_file_overlaps` compares them."""
-    with rasterio.open(previous_path) as before, rasterio.open(path) as after:
+    with open_raster(previous_path) as before, open_raster(path) as after:
         return share_grid(before, after)
 
 

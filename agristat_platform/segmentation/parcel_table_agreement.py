@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyproj
-import rasterio
 import shapely
 from rasterio.enums import MergeAlg
 from rasterio.features import rasterize
@@ -36,6 +35,7 @@ from agristat_platform.segmentation.errors import (
 )
 from agristat_platform.segmentation.parcel_agreement import ParcelAgreement, agreement_of_pairs
 from agristat_platform.segmentation.polygons import SMALL_PARCEL_HA, label_raster
+from agristat_platform.segmentation.raster_files import open_raster, read_rows
 
 SIZE_CLASSES: tuple[tuple[str, float, float | None], ...] = (
     ("< 0.5 ha", 0.0, SMALL_PARCEL_HA),
@@ -213,7 +213,7 @@ def _strips(
             )
         yield from ((rows, raster[rows]) for rows in spans)
         return
-    with rasterio.open(labels) as dataset:
+    with open_raster(labels) as dataset:
         slack = _SHIFTS_OF_GRID * grid.transform.a
         shifted = any(abs(a - b) > slack for a, b in zip(dataset.transform[:6], grid.transform[:6], strict=True))
         if dataset.shape != grid.shape or shifted or not dataset.crs or pyproj.CRS(dataset.crs) != pyproj.CRS(grid.crs):
@@ -229,7 +229,7 @@ def _strips(
             )
         for rows in spans:
             window = Window(0, rows.start, grid.width, rows.stop - rows.start)
-            yield rows, label_raster(dataset.read(1, window=window))
+            yield rows, label_raster(read_rows(dataset, window))
 
 
 def _by_size(

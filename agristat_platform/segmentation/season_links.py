@@ -103,6 +103,8 @@ def link_segment_files(previous_path: Path, path: Path, *, same_share: float = S
     ------
     LabelGridError
         The files differ in CRS, transform or size, or mark nodata by another value than 0.
+    ImageSourceError
+        A file cannot be opened or read.
     ImageShapeError, TooManySegmentsError, SegmentationOptionError
         As `link_segments`.
     """

@@ -14,11 +14,13 @@ from agristat_platform.segmentation import (
     CROP_HISTORY_SCHEMA,
     LINKS_SCHEMA,
     ImageShapeError,
+    ImageSourceError,
     LabelGridError,
     SegmentationOptionError,
     SegmentLinksError,
     carry_over,
     crop_history,
+    file_neighbours,
     link_segment_files,
     link_segments,
     segment_identities,
@@ -223,3 +225,19 @@ def test_nothing_labelled_gives_an_empty_table():
     links = link_segments(np.zeros((3, 3), np.uint32), np.zeros((3, 3), np.uint32))
     assert links.num_rows == 0
     assert crop_history(links, pa.table({"segment_id": pa.array([1], pa.uint32()), "crop_code": ["WHE"]})).num_rows == 0
+
+
+def test_label_files_that_cannot_be_read_are_named(tmp_path):
+    whole, cut, none = tmp_path / "whole.tif", tmp_path / "cut.tif", tmp_path / "none.tif"
+    labels = (
+        np.random.default_rng(1).integers(1, 2**31, (64, 64)).astype(np.uint32)
+    )  # random, so that no block is short
+    write_labels(whole, labels, Grid("EPSG:32630", Affine(10, 0, 0, 0, -10, 640), 64, 64))
+    cut.write_bytes(whole.read_bytes()[:4000])
+    for paths in ((whole, none), (none, whole)):
+        with pytest.raises(ImageSourceError, match=r"cannot be opened.*none\.tif"):
+            link_segment_files(*paths)
+    with pytest.raises(ImageSourceError, match=r"rows 0 to 63 cannot be read.*cut\.tif"):
+        link_segment_files(whole, cut)
+    with pytest.raises(ImageSourceError, match=r"rows 0 to 63 cannot be read.*cut\.tif"):
+        file_neighbours(cut)
