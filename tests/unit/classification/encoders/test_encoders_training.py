@@ -207,6 +207,15 @@ def test_a_pretrained_encoder_starts_another_with_other_classes(fitted) -> None:
         CropEncoder(SMALL["temp_cnn"], SHORT).fit(X, y, start=fitted["ltae"])
 
 
+def test_folding_normalisation_into_convolutions_changes_nothing_but_rounding(fitted) -> None:
+    encoder = fitted["cnn_gru"]
+    series = torch.from_numpy(encoder.fitted_frame.fill(_fields(2)[0]))
+    with torch.inference_mode():
+        plain, folded = encoder.network_(series), encoder.network_.for_prediction()(series)
+    assert torch.allclose(plain, folded, atol=1e-4)
+    assert any("running_mean" in name for name in encoder.network_.state_dict())
+
+
 def test_a_series_without_a_value_has_no_probability(fitted) -> None:
     X, _, _ = _fields(9, 4)
     X[2] = np.nan
