@@ -62,8 +62,8 @@ def learning_queue(
     Parameters
     ----------
     segment_ids, probabilities, features:
-        (n,), (n, k) and (n, d): all parcels of the map; features, or a latent representation, are standardised here and NaN
-        becomes the median. Parcels without probabilities are left out.
+        (n,), (n, k) and (n, d): all parcels of the map; features, or a latent representation, are standardised over the
+        candidates, NaN becomes their median. Parcels without probabilities are left out.
     size:
         `LEAST_QUEUE` to `MOST_QUEUE`.
     excluded:
@@ -85,10 +85,10 @@ def learning_queue(
         raise LearningQueueError(f"a learning queue of {size} parcels", remedy=f"Ask for {LEAST_QUEUE} to {MOST_QUEUE}")
     checked = check_probabilities(probabilities, classes)
     ids = np.asarray(segment_ids, dtype=np.int64)
-    described = np.asarray(features, dtype=np.float64)
+    given = np.asarray(features)
     n = len(checked.rows) + checked.without_value
-    if len(ids) != n or described.ndim != 2 or len(described) != n:
-        raise LengthMismatchError(f"{n} rows of probabilities, {len(ids)} parcels, features of shape {described.shape}")
+    if len(ids) != n or given.ndim != 2 or len(given) != n:
+        raise LengthMismatchError(f"{n} rows of probabilities, {len(ids)} parcels, features of shape {given.shape}")
     _refuse_repeated(ids)
     out = np.isin(ids[checked.rows], _numbers(excluded))
     # By number: ties must not be settled by the order of rows.
@@ -100,7 +100,12 @@ def learning_queue(
     rows = np.arange(len(values))
     first, second = ranked[:, 0], ranked[:, 1]
     margin = values[rows, first] - values[rows, second]
-    taken, distance = _take(first, margin, _standardised(described[checked.rows][order]), size)
+    places = _places(first, size)
+    pool = _pool(first, margin, places)
+    # Candidates alone are looked at: a map has many more parcels.
+    described = _standardised(given[checked.rows[order[pool]]].astype(np.float64))
+    among, distance = _take(first[pool], margin[pool], described, places)
+    taken = pool[among]
     names = np.array(checked.classes, dtype=object)
     return pa.table(
         {
@@ -172,31 +177,37 @@ def review_queue(
     )
 
 
-def _take(
-    predicted: NDArray[np.int64], margin: NDArray[np.float64], described: NDArray[np.float64], size: int
-) -> tuple[list[int], NDArray[np.float64]]:
-    """Rows in the order taken, and the distance of each to the nearest taken before."""
-    places = _places(predicted, size)
-    pools: dict[int, NDArray[np.int64]] = {}
-    for k, count in places.items():
+def _pool(predicted: NDArray[np.int64], margin: NDArray[np.float64], places: dict[int, int]) -> NDArray[np.int64]:
+    """Rows of the candidates: of each class its least margins, `POOL` for each place."""
+    pools = []
+    for k, count in sorted(places.items()):
         members = np.flatnonzero(predicted == k)
-        pools[k] = members[np.argsort(margin[members], kind="stable")[: POOL * count]]
+        pools.append(members[np.argsort(margin[members], kind="stable")[: POOL * count]])
+    return np.concatenate(pools)
+
+
+def _take(
+    predicted: NDArray[np.int64], margin: NDArray[np.float64], described: NDArray[np.float64], places: dict[int, int]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Candidates in the order taken, and the distance of each to the nearest taken before."""
+    left = {k: count for k, count in places.items() if count}
+    pools = {k: np.flatnonzero(predicted == k) for k in left}
     doubt = 1.0 - margin
     nearest = np.full(len(predicted), np.inf)
     taken: list[int] = []
     distances: list[float] = []
     # The class with the most doubtful parcel begins.
-    turns = sorted(places, key=lambda k: (float(margin[pools[k][0]]), k))
-    while any(places.values()):
+    turns = sorted(left, key=lambda k: (float(margin[pools[k]].min()), k))
+    while any(left.values()):
         for k in turns:
-            if not places[k]:
+            if not left[k]:
                 continue
             pool = pools[k]
             value = nearest[pool] * doubt[pool] if taken else doubt[pool]
             row = int(pool[int(np.argmax(value))])
             taken.append(row)
             distances.append(float(nearest[row]))
-            places[k] -= 1
+            left[k] -= 1
             pools[k] = pool[pool != row]
             nearest = np.minimum(nearest, np.sqrt(((described - described[row]) ** 2).mean(axis=1)))
     return taken, np.array(distances)

@@ -5,10 +5,9 @@ Accuracy of the map is that of the map before (`audit_accuracy`); no figure here
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from agristat_platform.catalogue import CropNomenclature
@@ -62,11 +61,13 @@ def apply_decisions(classified: pa.Table, accepted: pa.Table, nomenclature: Crop
     DecisionsError
         Decisions about parcels that the map doesn't have, two about one parcel, or codes outside the nomenclature.
     """
-    decided = {row["segment_id"]: row for row in accepted.to_pylist()}
-    if len(decided) < accepted.num_rows:
+    said = accepted.to_pylist()
+    decided = {row["segment_id"]: row for row in said}
+    if len(decided) < len(said):
         raise DecisionsError("a parcel has more than one decision", remedy="Use what `check_decisions` accepted")
-    ids = classified["segment_id"].to_pylist()
-    absent = sorted(set(decided) - set(ids))
+    ids = classified["segment_id"].to_numpy()
+    at = {parcel: row for row, parcel in enumerate(ids.tolist()) if parcel in decided}
+    absent = sorted(set(decided) - set(at))
     if absent:
         raise DecisionsError(
             "decided parcels are not on the map",
@@ -76,28 +77,34 @@ def apply_decisions(classified: pa.Table, accepted: pa.Table, nomenclature: Crop
     strangers = sorted({row["decision"] for row in decided.values()} - {*nomenclature.codes, *NO_CROP})
     if strangers:
         raise DecisionsError(f"decisions {listed(strangers)} are not in the nomenclature {nomenclature.code}")
+    overrides = [row for row in said if row["decision"] not in (UNKNOWN, MIXED)]
+    where = np.array([at[row["segment_id"]] for row in overrides], dtype=np.int64)
+    touched = np.zeros(len(ids), dtype=bool)
+    touched[where] = True
+    codes = np.array(classified["crop_code"].to_pylist(), dtype=object)
+    codes[where] = [None if row["decision"] == NOT_A_PARCEL else row["decision"] for row in overrides]
     class_ids: dict[str | None, int] = {None: 0}
     class_ids.update(nomenclature.class_ids)
-    rows = []
-    for parcel, code, confidence in zip(
-        ids, classified["crop_code"].to_pylist(), classified["confidence"].to_pylist(), strict=True
-    ):
-        row: dict[str, Any] = decided.get(parcel, {})
-        override = bool(row) and row["decision"] not in (UNKNOWN, MIXED)
-        now = (None if row["decision"] == NOT_A_PARCEL else row["decision"]) if override else code
-        rows.append(
-            {
-                "segment_id": parcel,
-                "crop_code": now,
-                "class_id": class_ids[now],
-                "confidence": None if override else confidence,
-                "source": REVIEW if override else MODEL,
-                "mapped_crop_code": code,
-                "mapped_confidence": confidence,
-                **{name: row.get(name) for name in ("decision", "decided_by", "decided_at", "round", "drawn_for")},
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=REVIEWED_SCHEMA)
+    decision_row = np.full(len(ids), -1)
+    decision_row[[at[row["segment_id"]] for row in said]] = np.arange(len(said))
+    take = pa.array(decision_row, mask=decision_row < 0)
+    confidence = classified["confidence"].cast(pa.float32())
+    return pa.table(
+        {
+            "segment_id": classified["segment_id"].cast(pa.uint32()),
+            "crop_code": pa.array(codes, pa.string()),
+            "class_id": pa.array([class_ids[code] for code in codes], pa.uint8()),
+            "confidence": pc.if_else(pa.array(touched), pa.scalar(None, pa.float32()), confidence),
+            "source": pc.if_else(pa.array(touched), REVIEW, MODEL),
+            "mapped_crop_code": classified["crop_code"].cast(pa.string()),
+            "mapped_confidence": confidence,
+            **{
+                name: accepted[name].combine_chunks().take(take)
+                for name in ("decision", "decided_by", "decided_at", "round", "drawn_for")
+            },
+        },
+        schema=REVIEWED_SCHEMA,
+    )
 
 
 def estimation_ground(parcels: pa.Table, units: pa.Table, *, overlap_share: float = 0.01) -> pa.Table:
