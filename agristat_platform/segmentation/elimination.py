@@ -34,7 +34,7 @@ _SCANNED = 4
 _AHEAD = 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _successor(s, sizes, rows):  # type: ignore[no-untyped-def]
     """The segment that a segment, merged or not, is part of now."""
     while sizes[s] == 0:
@@ -42,7 +42,7 @@ def _successor(s, sizes, rows):  # type: ignore[no-untyped-def]
     return s
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _nearest_larger(s, links, following, rows, wide, sizes, mean, other, limit):  # type: ignore[no-untyped-def]
     """The larger neighbour with the nearest mean within the squared distance `limit`; 0 where there is none."""
     n_bands = rows.shape[1]
@@ -80,7 +80,7 @@ def _nearest_larger(s, links, following, rows, wide, sizes, mean, other, limit):
     return best if best_distance <= limit else np.uint32(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _ask_for(k, current, links, rows, sizes):  # type: ignore[no-untyped-def]
     """Have the memory of coming visits loaded: what visit k + _AHEAD looks at, and the list of a later one."""
     later = k + 2 * _AHEAD
@@ -103,7 +103,7 @@ def _choose(current, links, following, rows, wide, sizes, mean, other, limit, ta
         targets[k] = _nearest_larger(current[k], links, following, rows, wide, sizes, mean, other, limit)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _merge(s, target, following, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
     sizes[target] += sizes[s]
     move_sums(rows, wide, used, s, target, sizes[target])

@@ -109,13 +109,13 @@ def widen(rows, wide, used, s):  # type: ignore[no-untyped-def]
     rows[s, 0] = _FIRST_PLACE + place
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def held_wide(rows, wide, s):  # type: ignore[no-untyped-def]
     """Whether a segment's sums are in `wide`."""
     return len(wide) > 0 and rows[s, 0] < _BELOW_SUMS
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def write_mean(rows, wide, s, size, mean):  # type: ignore[no-untyped-def]
     """Means of a segment of `size` pixels, in double precision, into `mean` (bands,)."""
     if held_wide(rows, wide, s):
@@ -127,7 +127,7 @@ def write_mean(rows, wide, s, size, mean):  # type: ignore[no-untyped-def]
             mean[b] = rows[s, b] / size
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def move_sums(rows, wide, used, s, target, size):  # type: ignore[no-untyped-def]
     """Add the sums of segment `s` to those of `target`, which has `size` pixels with them."""
     n_bands = rows.shape[1]
