@@ -53,7 +53,7 @@ from agristat_platform.segmentation.region_growing import (
     segment_by_region_growing,
 )
 from agristat_platform.segmentation.register_files import RegisterParcels, read_polygons, read_register
-from agristat_platform.segmentation.season_history import CROP_HISTORY_SCHEMA, carry_over, crop_history
+from agristat_platform.segmentation.season_history import carry_over
 from agristat_platform.segmentation.season_links import (
     IDENTITIES,
     IDENTITY_SCHEMA,
@@ -68,7 +68,6 @@ from agristat_platform.segmentation.shepherd import segment_clusters, segment_im
 from agristat_platform.segmentation.shepherd_steps import SegmentationResult, automatic_max_distance
 
 __all__ = [
-    "CROP_HISTORY_SCHEMA",
     "FIELD_BOUNDARIES_SCHEMA",
     "IDENTITIES",
     "IDENTITY_SCHEMA",
@@ -106,7 +105,6 @@ __all__ = [
     "carry_over",
     "count_file_overlaps",
     "count_overlaps",
-    "crop_history",
     "file_neighbours",
     "label_raster",
     "link_segment_files",

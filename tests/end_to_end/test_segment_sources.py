@@ -28,7 +28,7 @@ def test_links_account_for_both_seasons_and_the_first_has_none(demo):
         assert linked[column].to_pylist() == polygons["segment_id"].to_pylist()
         assert linked["pixels_sum"].to_pylist() == polygons["pixels"].to_pylist()
     crops = demo.stored("crop_maps", FIRST).table("segments")
-    history = segmentation.crop_history(links, crops)
+    history = segmentation.carry_over(links, crops.select(["segment_id", "crop_code"]))
     same = pc.equal(history["identity"], "same")
     assert 0 < pc.sum(same).as_py() < history.num_rows
     assert history.filter(pc.invert(same))["previous_crop_code"].null_count == history.num_rows - pc.sum(same).as_py()

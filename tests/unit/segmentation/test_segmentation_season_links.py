@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.segmentation import (
-    CROP_HISTORY_SCHEMA,
     LINKS_SCHEMA,
     ImageShapeError,
     ImageSourceError,
@@ -19,7 +18,6 @@ from agristat_platform.segmentation import (
     SegmentationOptionError,
     SegmentLinksError,
     carry_over,
-    crop_history,
     file_neighbours,
     link_segment_files,
     link_segments,
@@ -94,39 +92,15 @@ def test_half_of_a_parcel_is_no_split_where_the_rest_went_elsewhere():
     assert segment_identities(links)["identity"].to_pylist() == ["reshaped", "same"]
 
 
-def test_crops_follow_only_what_stayed_the_same():
-    crops = pa.table(
-        {
-            "segment_id": pa.array([1, 2, 3, 4, 5, 6], pa.uint32()),
-            "crop_code": ["WHE", "BAR", "WHE", "BAR", None, "WHE"],
-        }
-    )
-    history = crop_history(link_segments(BEFORE, AFTER), crops)
-    assert history.schema.equals(CROP_HISTORY_SCHEMA)
-    found = {row.pop("segment_id"): tuple(row.values()) for row in history.to_pylist()}
-    assert found == {
-        11: ("same", 1, "WHE", 1.0, "WHE", 1.0),
-        12: ("split", None, None, None, "BAR", 0.8),
-        13: ("split", None, None, None, "BAR", 1.0),
-        14: ("merged", None, None, None, "BAR", 0.5),  # of equal shares the first by code
-        15: ("reshaped", None, None, None, None, None),
-        17: ("new", None, None, None, None, None),
-    }
-
-
-def test_the_share_of_a_crop_counts_every_segment_that_carried_it():
-    # 5 is all of 1 (8 pixels, wheat) with a pixel of 2 (barley) and one of 3 (wheat)
-    crops = pa.table({"segment_id": pa.array([1, 2, 3], pa.uint32()), "crop_code": ["WHE", "BAR", "WHE"]})
-    links = link_segments(strip((1, 8), (2, 1), (3, 1), (2, 9), (3, 9)), strip((5, 10), (6, 18)))
-    own = crop_history(links, crops).to_pylist()[0]
-    assert (own["identity"], own["previous_crop_code"], own["previous_crop_share"]) == ("same", "WHE", 0.9)
-
-
-def test_features_follow_only_what_stayed_the_same():
+def test_values_follow_only_what_stayed_the_same():
     features = pa.table({"segment_id": pa.array([2, 1], pa.uint32()), "ndvi": pa.array([0.2, 0.7], pa.float32())})
     carried = carry_over(link_segments(BEFORE, AFTER), features)
     assert carried.column_names == ["segment_id", "identity", "previous_segment_id", "previous_ndvi"]
     assert carried["previous_ndvi"].to_pylist() == [pytest.approx(0.7), None, None, None, None, None]
+    assert carried["identity"].to_pylist() == ["same", "split", "split", "merged", "reshaped", "new"]
+    crops = pa.table({"segment_id": pa.array([1, 2], pa.uint32()), "crop_code": ["WHE", "BAR"]})
+    carried = carry_over(link_segments(BEFORE, AFTER), crops)
+    assert carried["previous_crop_code"].to_pylist() == ["WHE", None, None, None, None, None]
 
 
 labels_of_any_kind = arrays(np.uint32, (6, 7), elements=st.integers(0, 5))
@@ -211,8 +185,6 @@ def test_bad_input_is_named():
     links = link_segments(BEFORE, AFTER)
     with pytest.raises(SegmentLinksError, match="lacks pixels"):
         segment_identities(links.drop_columns(["pixels"]))
-    with pytest.raises(SegmentLinksError, match="no column crop_code"):
-        crop_history(links, pa.table({"segment_id": [1]}))
     with pytest.raises(SegmentLinksError, match="no column segment_id"):
         carry_over(links, pa.table({"ndvi": [1.0]}))
     with pytest.raises(SegmentLinksError, match="segment 7 occurs 2 times"):
@@ -224,7 +196,7 @@ def test_bad_input_is_named():
 def test_nothing_labelled_gives_an_empty_table():
     links = link_segments(np.zeros((3, 3), np.uint32), np.zeros((3, 3), np.uint32))
     assert links.num_rows == 0
-    assert crop_history(links, pa.table({"segment_id": pa.array([1], pa.uint32()), "crop_code": ["WHE"]})).num_rows == 0
+    assert carry_over(links, pa.table({"segment_id": pa.array([1], pa.uint32()), "crop_code": ["WHE"]})).num_rows == 0
 
 
 def test_label_files_that_cannot_be_read_are_named(tmp_path):
