@@ -18,7 +18,7 @@ from agristat_platform.classification.review.errors import LearningQueueError
 from agristat_platform.classification.review.probabilities import check_probabilities
 
 LEAST_QUEUE, MOST_QUEUE = 25, 100
-POOL = 6
+POOL = 2
 """Candidates of a class for each place it has in the queue: its most doubtful ones, from which the diverse are taken."""
 
 LEARNING_QUEUE_SCHEMA = pa.schema(
