@@ -48,6 +48,29 @@ def test_segments_are_compared_with_the_true_parcels_which_is_said_to_be_simulat
         assert keys["segment_id"].to_pylist() == stored.table("segments")["segment_id"].to_pylist()
 
 
+def test_the_demo_grows_regions_and_shepherds_method_is_the_default(demo, fresh):
+    grown = demo.stored("segments", SECOND).manifest
+    assert grown.parameters["method"] == "region growing"
+    assert len(grown.parameters["layers"]) == 3 * 7
+    assert "k_means" not in grown.seeds
+
+    def without_settings(region):
+        region["segmentation"] = {"reference": "simulation"}
+
+    installation = fresh(without_settings)
+    installation.materialise(SECOND, "segments,time_series,features")
+    stored = installation.stored("segments", SECOND)
+    assert stored.manifest.parameters["method"] == "Shepherd et al. 2019"
+    # 4 of 7 months that all have data everywhere
+    assert stored.manifest.parameters["layers"] == [
+        f"{layer}_t0{month}" for layer in ("ndvi", "b08", "b04") for month in (1, 3, 5, 7)
+    ]
+    assert stored.manifest.seeds["k_means"] == 1
+    assert stored.table("agreement").to_pylist()[0]["f"] > 0.4
+    described = installation.stored("features", SECOND).table("features")
+    assert described["segment_id"].to_pylist() == stored.table("segments")["segment_id"].to_pylist()
+
+
 def test_parcels_of_a_register_go_the_same_way_as_segments(fresh):
     def from_register(region):
         region["segmentation"] = {"source": "register", "file": REGISTER, "id_column": "parcel_id"}

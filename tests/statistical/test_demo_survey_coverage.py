@@ -56,13 +56,9 @@ def crop_map(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> 
 
     chosen = region.segmentation
     stacked = features.layer_image(made.layers, read, chosen.layers, max_intervals=chosen.max_intervals)
-    segments = segmentation.segment_image(
-        stacked.image,
-        nodata=features.NODATA,
-        n_clusters=chosen.n_clusters,
-        min_pixels=chosen.min_pixels,
-        max_distance=chosen.max_distance,
-        seed=chosen.seed,
+    assert chosen.method == "region_growing"
+    segments = segmentation.segment_by_region_growing(
+        stacked.image, nodata=features.NODATA, min_pixels=chosen.min_pixels, connectivity=chosen.connectivity
     )
     segmentation.write_labels(folder / "segments.tif", segments.labels, grid)
     polygons = segmentation.segment_polygons(segments.labels, grid.transform, grid.crs)
