@@ -94,7 +94,8 @@ def recognise(
     target = check_target(target_series, samples, target_places)
     with_value = np.isfinite(target).any(axis=(1, 2))
     with threadpool_limits(limits=1):
-        probabilities, gate = _recognise(samples, target[with_value], given, settings or MemberSettings(), seed)
+        named = target if with_value.all() else target[with_value]  # a million series need no copy
+        probabilities, gate = _recognise(samples, named, given, settings or MemberSettings(), seed)
     gate = replace(
         gate,
         diagnostics={
