@@ -62,7 +62,7 @@ def segment_raster(
     connectivity: int = 4,
     max_clump_pixels: int | None = None,
     seed: int = 0,
-    sample_size: int = 20_000,
+    sample_size: int | None = None,
     cluster_centres: npt.NDArray[np.floating[Any]] | None = None,
     progress: Progress | None = None,
 ) -> RasterSegments:

@@ -14,6 +14,13 @@ import numpy.typing as npt
 from agristat_platform.segmentation.errors import ImageShapeError, SegmentationOptionError, TooManySegmentsError
 
 MAX_PIXELS = 2**32 - 2
+
+# A hundredth is pyshepseg's share; a larger sample of a small image gave a lower F (docs/measurements.md).
+SAMPLE_SHARE = 0.01
+LEAST_SAMPLE = 2_500
+SAMPLE_PER_CLUSTER = 40
+LARGEST_SAMPLE = 20_000
+
 MAX_VALUE = 1e150  # of any band: the squares of as many differences as there are bands and pixels stay finite
 
 # Types the kernels take as they are; the rest is converted to one of these, without loss but for integers above 2**53.
@@ -36,10 +43,10 @@ class ShepherdOptions:
     connectivity: int = 4
     max_clump_pixels: int | None = None
     seed: int = 0
-    sample_size: int = 20_000
+    sample_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("n_clusters", "min_pixels", "connectivity", "seed", "sample_size"):
+        for name in ("n_clusters", "min_pixels", "connectivity", "seed"):
             check_whole(name, getattr(self, name))
         if self.max_clump_pixels is not None:
             check_whole("max_clump_pixels", self.max_clump_pixels)
@@ -53,8 +60,10 @@ class ShepherdOptions:
             )
         if self.connectivity not in (4, 8):
             raise SegmentationOptionError(f"connectivity is {self.connectivity}", remedy="Give 4 or 8")
-        if self.sample_size < 1:
-            raise SegmentationOptionError(f"sample_size is {self.sample_size}", remedy="Give at least 1 pixel")
+        if self.sample_size is not None:
+            check_whole("sample_size", self.sample_size)
+            if self.sample_size < 1:
+                raise SegmentationOptionError(f"sample_size is {self.sample_size}", remedy="Give at least 1 pixel")
         if self.max_clump_pixels is not None and not 1 <= self.max_clump_pixels <= MAX_PIXELS:
             raise SegmentationOptionError(
                 f"max_clump_pixels is {self.max_clump_pixels}", remedy=f"Give None or a number from 1 to {MAX_PIXELS}"
@@ -73,6 +82,13 @@ class ShepherdOptions:
     def eight(self) -> bool:
         """Whether pixels that touch over a corner are neighbours."""
         return self.connectivity == 8
+
+    def sample_of(self, available: int) -> int:
+        """Pixels to fit k-means on, where that many are valid."""
+        if self.sample_size is not None:
+            return self.sample_size
+        least = max(LEAST_SAMPLE, SAMPLE_PER_CLUSTER * self.n_clusters)
+        return min(max(int(SAMPLE_SHARE * available), least), max(LARGEST_SAMPLE, least))
 
 
 def check_whole(name: str, value: Any) -> None:

@@ -84,7 +84,7 @@ def segmented(
         )
     if given is None:
         rng = np.random.default_rng(options.seed)
-        sample = sample_pixels(image, clusters, available, options.sample_size, rng)
+        sample = sample_pixels(image, clusters, available, options.sample_of(available), rng)
         check_values(sample)
         centres = fit_clusters(sample, options.n_clusters, rng)
         image.reached("k-means")
