@@ -11,7 +11,7 @@ Region growing and Shepherd run at their defaults. i.segment (GRASS, Debian pack
 none) has no default threshold: each image is segmented at several and the one with the best F is reported, which only
 somebody who knows the fields could choose. Its time is that of one i.segment command, reading its rasters included,
 importing and exporting not; times are CPU seconds after compilation. F and the other measures are those of
-`agristat_platform.segmentation.parcel_agreement`; ± is the standard deviation over seeds.
+`agristat_platform.segmentation.parcels.agreement`; ± is the standard deviation over seeds.
 
 With --demo, homes in which the demo (also simulated) was run: region growing and Shepherd on its composites, see
 `demo_segmentation.py`; the table above is left out with --seeds and no number.

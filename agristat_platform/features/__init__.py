@@ -3,7 +3,6 @@
 Belongs here: everything between a label raster with layers and the table a classifier reads.
 """
 
-from agristat_platform.features.dictionary import DICTIONARY_SCHEMA
 from agristat_platform.features.errors import (
     FeatureError,
     LabelGridError,
@@ -15,37 +14,42 @@ from agristat_platform.features.errors import (
     StatisticError,
     UnknownIndexError,
 )
-from agristat_platform.features.feature_columns import FeatureColumns
-from agristat_platform.features.history_features import HISTORY_PREFIX, YEARS_BACK, history_features
-from agristat_platform.features.layer_image_files import LayerImageFile, write_layer_image
-from agristat_platform.features.layer_images import NODATA, LayerImage, layer_image
-from agristat_platform.features.overpass_reading import (
+from agristat_platform.features.indices.radar import radar_vegetation_index, to_db, vh_vv_ratio
+from agristat_platform.features.indices.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
+from agristat_platform.features.indices.spectral_indices import (
+    INDICES,
+    SpectralIndex,
+    index_bands,
+    spectral_index,
+    spectral_indices,
+    unavailable_indices,
+)
+from agristat_platform.features.indices.tasselled_cap import (
+    TASSELLED_CAP_BANDS,
+    TASSELLED_CAP_COEFFICIENTS,
+    TASSELLED_CAP_COMPONENTS,
+    tasselled_cap,
+)
+from agristat_platform.features.indices.vegetation_indices import evi, gcvi, lai, msavi2, ndvi
+from agristat_platform.features.indices.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
+from agristat_platform.features.segmentation_image.layer_image_files import LayerImageFile, write_layer_image
+from agristat_platform.features.segmentation_image.layer_images import NODATA, LayerImage, layer_image
+from agristat_platform.features.series.overpass_reading import (
     SeriesOverpass,
     files_of_overpasses,
     read_overpasses,
     series_overpasses,
 )
-from agristat_platform.features.overpass_units import (
+from agristat_platform.features.series.overpass_units import (
     ObservationPlan,
     ObservedOverpass,
     merge_observations,
     observe_overpass,
     plan_observations,
 )
-from agristat_platform.features.pixel_series import PixelWriter, index_scale, write_pixel_series
-from agristat_platform.features.polygon_files import polygon_file_statistics
-from agristat_platform.features.polygon_statistics import polygon_statistics
-from agristat_platform.features.radar import radar_vegetation_index, to_db, vh_vv_ratio
-from agristat_platform.features.red_edge_indices import cire, ireci, mtci, ndre, psri, s2rep
-from agristat_platform.features.segment_features import (
-    DEFAULT_INDICES,
-    left_out_indices,
-    segment_feature_columns,
-    segment_features,
-    segment_features_by_strips,
-)
-from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels, observations_schema
-from agristat_platform.features.segment_series import (
+from agristat_platform.features.series.pixel_series import PixelWriter, index_scale, write_pixel_series
+from agristat_platform.features.series.segment_observations import ObservationWriter, SegmentLabels, observations_schema
+from agristat_platform.features.series.segment_series import (
     GREENNESS,
     SeriesExample,
     SeriesSummary,
@@ -54,42 +58,44 @@ from agristat_platform.features.segment_series import (
     series_schema,
     write_series,
 )
-from agristat_platform.features.segment_statistics import SegmentPixels, segment_statistics
-from agristat_platform.features.segment_strips import MOMENT_STATISTICS, LayerStatistics, SegmentStrips
-from agristat_platform.features.series_channels import (
+from agristat_platform.features.series.series_channels import (
     BAND_CHANNELS,
     TENSOR_INDICES,
     series_channel,
     series_names,
     tensor_channels,
 )
-from agristat_platform.features.series_features import OBSERVED_COLUMNS, with_series_features
-from agristat_platform.features.series_figure import series_png
-from agristat_platform.features.series_plan import SeriesPlan, SeriesSource, plan_series
-from agristat_platform.features.series_tensor import (
+from agristat_platform.features.series.series_features import OBSERVED_COLUMNS, with_series_features
+from agristat_platform.features.series.series_figure import series_png
+from agristat_platform.features.series.series_plan import SeriesPlan, SeriesSource, plan_series
+from agristat_platform.features.series.series_tensor import (
     SeriesTensor,
     TensorWriter,
     read_tensor,
     read_tensors,
     tensor_schema,
 )
-from agristat_platform.features.spectral_indices import (
-    INDICES,
-    SpectralIndex,
-    index_bands,
-    spectral_index,
-    spectral_indices,
-    unavailable_indices,
+from agristat_platform.features.statistics.polygon_files import polygon_file_statistics
+from agristat_platform.features.statistics.polygon_statistics import polygon_statistics
+from agristat_platform.features.statistics.segment_statistics import SegmentPixels, segment_statistics
+from agristat_platform.features.statistics.segment_strips import MOMENT_STATISTICS, LayerStatistics, SegmentStrips
+from agristat_platform.features.statistics.texture import (
+    GREY_LEVELS,
+    LayerTexture,
+    SegmentTexture,
+    grey_levels,
+    segment_texture,
 )
-from agristat_platform.features.tasselled_cap import (
-    TASSELLED_CAP_BANDS,
-    TASSELLED_CAP_COEFFICIENTS,
-    TASSELLED_CAP_COMPONENTS,
-    tasselled_cap,
+from agristat_platform.features.wide_table.dictionary import DICTIONARY_SCHEMA
+from agristat_platform.features.wide_table.feature_columns import FeatureColumns
+from agristat_platform.features.wide_table.history_features import HISTORY_PREFIX, YEARS_BACK, history_features
+from agristat_platform.features.wide_table.segment_features import (
+    DEFAULT_INDICES,
+    left_out_indices,
+    segment_feature_columns,
+    segment_features,
+    segment_features_by_strips,
 )
-from agristat_platform.features.texture import GREY_LEVELS, LayerTexture, SegmentTexture, grey_levels, segment_texture
-from agristat_platform.features.vegetation_indices import evi, gcvi, lai, msavi2, ndvi
-from agristat_platform.features.water_and_soil_indices import lswi, ndsvi, ndti, ndwi
 
 __all__ = [
     "BAND_CHANNELS",

@@ -19,42 +19,42 @@ from agristat_platform.segmentation.errors import (
     SegmentLinksError,
     TooManySegmentsError,
 )
-from agristat_platform.segmentation.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
 from agristat_platform.segmentation.label_files import outlines_over, write_labels
 from agristat_platform.segmentation.label_overlaps import count_file_overlaps, count_overlaps, on_one_grid
-from agristat_platform.segmentation.parcel_agreement import (
+from agristat_platform.segmentation.label_rasters import label_raster
+from agristat_platform.segmentation.outlines.field_boundaries import FIELD_BOUNDARIES_SCHEMA, write_field_boundaries
+from agristat_platform.segmentation.outlines.polygons import (
+    SEGMENTS_SCHEMA,
+    SMALL_PARCEL_HA,
+    PolygonPortions,
+    segment_polygon_portions,
+    segment_polygons,
+)
+from agristat_platform.segmentation.parcels.agreement import (
     PARCEL_AGREEMENT_SCHEMA,
     ParcelAgreement,
     parcel_agreement,
 )
-from agristat_platform.segmentation.parcel_identities import PARCEL_IDENTITIES_SCHEMA, parcel_identities
-from agristat_platform.segmentation.parcel_register import (
+from agristat_platform.segmentation.parcels.register import (
     OVERLAPS_SCHEMA,
     PARCELS_SCHEMA,
     RegisterSegments,
     register_segments,
 )
-from agristat_platform.segmentation.parcel_table_agreement import (
+from agristat_platform.segmentation.parcels.register_files import RegisterParcels, read_polygons, read_register
+from agristat_platform.segmentation.parcels.table_agreement import (
     PARCEL_SIZE_AGREEMENT_SCHEMA,
     TableAgreement,
     agreement_with_parcels,
 )
-from agristat_platform.segmentation.polygons import (
-    SEGMENTS_SCHEMA,
-    SMALL_PARCEL_HA,
-    PolygonPortions,
-    label_raster,
-    segment_polygon_portions,
-    segment_polygons,
-)
-from agristat_platform.segmentation.region_growing import (
+from agristat_platform.segmentation.region_growing.segment import (
     RegionGrowingResult,
     region_growing_bytes,
     segment_by_region_growing,
 )
-from agristat_platform.segmentation.register_files import RegisterParcels, read_polygons, read_register
-from agristat_platform.segmentation.season_history import carry_over
-from agristat_platform.segmentation.season_links import (
+from agristat_platform.segmentation.seasons.history import carry_over
+from agristat_platform.segmentation.seasons.identities import PARCEL_IDENTITIES_SCHEMA, parcel_identities
+from agristat_platform.segmentation.seasons.links import (
     IDENTITIES,
     IDENTITY_SCHEMA,
     LINKS_SCHEMA,
@@ -63,9 +63,9 @@ from agristat_platform.segmentation.season_links import (
     link_segments,
     segment_identities,
 )
-from agristat_platform.segmentation.segment_files import RasterSegments, segment_raster
-from agristat_platform.segmentation.shepherd import segment_clusters, segment_image, segment_strips
-from agristat_platform.segmentation.shepherd_steps import SegmentationResult, automatic_max_distance
+from agristat_platform.segmentation.shepherd.segment import segment_clusters, segment_image, segment_strips
+from agristat_platform.segmentation.shepherd.segment_files import RasterSegments, segment_raster
+from agristat_platform.segmentation.shepherd.steps import SegmentationResult, automatic_max_distance
 
 __all__ = [
     "FIELD_BOUNDARIES_SCHEMA",

@@ -16,7 +16,7 @@ from numba import njit
 from rasterio.windows import Window
 
 from agristat_platform.segmentation.label_overlaps import FIRST_SLOTS, STRIP_PIXELS, find_slot, grown_table
-from agristat_platform.segmentation.polygons import label_raster
+from agristat_platform.segmentation.label_rasters import label_raster
 from agristat_platform.segmentation.raster_files import open_raster, read_rows
 
 Neighbours = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]

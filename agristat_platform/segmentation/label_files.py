@@ -25,7 +25,7 @@ from rasterio.windows import Window
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.segmentation.errors import ImageShapeError, LabelTargetError
-from agristat_platform.segmentation.polygons import label_raster
+from agristat_platform.segmentation.label_rasters import label_raster
 
 BLOCK_CACHE_BYTES = 64 << 20  # decoded blocks that GDAL keeps; rasterio hands the number on as bytes
 OUTLINE = (255, 230, 0, 255)

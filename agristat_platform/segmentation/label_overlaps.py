@@ -15,7 +15,7 @@ from numba import njit
 from rasterio.windows import Window
 
 from agristat_platform.segmentation.errors import LabelGridError
-from agristat_platform.segmentation.polygons import label_raster
+from agristat_platform.segmentation.label_rasters import label_raster
 from agristat_platform.segmentation.raster_files import grid_in_words, open_raster, read_rows, share_grid
 
 STRIP_PIXELS = 4_000_000  # of both rasters at a time: 32 MB of labels, and still several rows of blocks

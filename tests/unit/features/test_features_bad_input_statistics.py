@@ -8,7 +8,7 @@ import shapely
 from affine import Affine
 
 from agristat_platform.features import LabelGridError, StatisticError, segment_statistics, segment_texture
-from agristat_platform.features.segment_strips import LayerStatistics, SegmentStrips
+from agristat_platform.features.statistics.segment_strips import LayerStatistics, SegmentStrips
 from agristat_platform.segmentation import ImageShapeError, TooManySegmentsError
 
 LABELS = np.array([[1, 1, 2], [1, 3, 2], [0, 0, 2]], np.uint32)  # 3 is one pixel

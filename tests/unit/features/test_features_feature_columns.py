@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from agristat_platform.features import DICTIONARY_SCHEMA, FeatureColumns, FeatureError, SegmentMismatchError
-from agristat_platform.features.dictionary import Feature, dictionary_table, feature_table
+from agristat_platform.features.wide_table.dictionary import Feature, dictionary_table, feature_table
 
 IDS = np.array([7, 2, 9, 4], np.uint32)
 

@@ -7,7 +7,7 @@ from affine import Affine
 
 from agristat_platform.catalogue import CropNomenclature
 from agristat_platform.features import HISTORY_PREFIX, SegmentMismatchError, history_features
-from agristat_platform.features.dictionary import dictionary_table, feature_table
+from agristat_platform.features.wide_table.dictionary import dictionary_table, feature_table
 from agristat_platform.segmentation import LabelGridError, link_segments, segment_identities
 
 NOMENCLATURE = CropNomenclature.model_validate(

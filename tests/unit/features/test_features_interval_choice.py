@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agristat_platform.features.interval_choice import AS_CLEAR, spread_intervals
+from agristat_platform.features.segmentation_image.interval_choice import AS_CLEAR, spread_intervals
 
 
 def mean_squared_distance(taken, first, last):

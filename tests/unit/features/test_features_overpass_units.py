@@ -14,11 +14,11 @@ from agristat_platform.features import (
     SegmentLabels,
     merge_observations,
     observe_overpass,
-    overpass_units,
     plan_observations,
     read_overpasses,
 )
-from agristat_platform.features.overpass_units import finished_overpass
+from agristat_platform.features.series import overpass_units
+from agristat_platform.features.series.overpass_units import finished_overpass
 from agristat_platform.imagery import UnreadableSceneError
 from agristat_platform.timeseries import season_grid
 

@@ -10,13 +10,13 @@ from agristat_platform.catalogue import TimeSeriesSettings
 from agristat_platform.features import (
     PixelWriter,
     index_scale,
-    pixel_series,
     plan_series,
     read_overpasses,
     series_overpasses,
     write_pixel_series,
 )
-from agristat_platform.features.pixel_series import NODATA, encoded
+from agristat_platform.features.series import pixel_series
+from agristat_platform.features.series.pixel_series import NODATA, encoded
 from agristat_platform.timeseries import season_grid, smooth_to_grid
 
 START, END = date(2024, 1, 1), date(2024, 4, 1)

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from agristat_platform.catalogue import TimeSeriesSettings
-from agristat_platform.features import observations_schema, segment_observations, series_schema, write_series
+from agristat_platform.features import observations_schema, series_schema, write_series
+from agristat_platform.features.series import segment_observations
 from agristat_platform.timeseries import PHENOLOGY_SCHEMA, season_grid, smooth_to_grid
 
 START, END = date(2024, 1, 1), date(2024, 7, 1)

@@ -8,8 +8,8 @@ import pytest
 
 from agristat_platform.catalogue import Grid
 from agristat_platform.features import SegmentMismatchError, plan_series
-from agristat_platform.features.overpass_reading import read_overpasses, series_overpasses
-from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels, observations_schema
+from agristat_platform.features.series.overpass_reading import read_overpasses, series_overpasses
+from agristat_platform.features.series.segment_observations import ObservationWriter, SegmentLabels, observations_schema
 
 DAY = date(2024, 3, 10)
 LABELS = np.array([[7, 7, 7, 9, 9, 0], [7, 7, 7, 9, 9, 0], [4, 4, 4, 4, 4, 0], [4, 4, 4, 4, 4, 0]], np.uint32)

@@ -8,9 +8,9 @@ import pytest
 
 from agristat_platform.catalogue import TimeSeriesSettings
 from agristat_platform.features import UnknownIndexError, files_of_overpasses, plan_series, series_channel, series_names
-from agristat_platform.features.overpass_reading import read_overpasses, series_overpasses
-from agristat_platform.features.segment_observations import ObservationWriter, SegmentLabels
-from agristat_platform.features.segment_series import plausible_range
+from agristat_platform.features.series.overpass_reading import read_overpasses, series_overpasses
+from agristat_platform.features.series.segment_observations import ObservationWriter, SegmentLabels
+from agristat_platform.features.series.segment_series import plausible_range
 
 LABELS = np.repeat([[7, 7, 7, 9, 9, 9]], 4, axis=0).astype(np.uint32)
 SEGMENTS = SegmentLabels(lambda rows, cols: LABELS[rows, cols], np.array([7, 9], np.uint32), np.array([12, 12]))

@@ -17,11 +17,11 @@ from agristat_platform.features import (
     observations_schema,
     read_tensor,
     read_tensors,
-    segment_observations,
     tensor_channels,
     tensor_schema,
     write_series,
 )
+from agristat_platform.features.series import segment_observations
 from agristat_platform.timeseries import SERIES_FLAGS, SeasonSeries, season_grid
 
 DATES = [date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)]

@@ -5,10 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agristat_platform.segmentation.clumps import clump, neighbour_steps, segment_sizes
-from agristat_platform.segmentation.elimination import eliminate_small_segments
-from agristat_platform.segmentation.neighbour_lists import neighbour_lists
-from agristat_platform.segmentation.segment_sums import LARGEST_NARROW, add_to_sums, empty_sums, move_sums, write_mean
+from agristat_platform.segmentation.shepherd.clumps import clump, neighbour_steps, segment_sizes
+from agristat_platform.segmentation.shepherd.elimination import eliminate_small_segments
+from agristat_platform.segmentation.shepherd.neighbour_lists import neighbour_lists
+from agristat_platform.segmentation.shepherd.segment_sums import (
+    LARGEST_NARROW,
+    add_to_sums,
+    empty_sums,
+    move_sums,
+    write_mean,
+)
 
 
 def walked(labels, image, min_pixels, limit, eight):

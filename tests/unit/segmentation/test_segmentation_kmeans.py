@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.cluster import KMeans
 
-from agristat_platform.segmentation.kmeans import fit_clusters
+from agristat_platform.segmentation.shepherd.kmeans import fit_clusters
 
 
 def inertia(sample, centres):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agristat_platform.segmentation.nearest_centres import number_nearest
+from agristat_platform.segmentation.shepherd.nearest_centres import number_nearest
 
 
 def plain_numbers(image, centres):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agristat_platform.segmentation.errors import EmptyImageError, ImageShapeError
-from agristat_platform.segmentation.parcel_agreement import PARCEL_AGREEMENT_SCHEMA, parcel_agreement
+from agristat_platform.segmentation.parcels.agreement import PARCEL_AGREEMENT_SCHEMA, parcel_agreement
 
 
 def test_measures_worked_by_hand():

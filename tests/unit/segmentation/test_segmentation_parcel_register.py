@@ -14,7 +14,7 @@ from affine import Affine
 from agristat_platform.catalogue import Grid
 from agristat_platform.geometry import geometry_crs, read_geometry, with_geometry
 from agristat_platform.segmentation import SEGMENTS_SCHEMA, ParcelRegisterError, read_register, register_segments
-from agristat_platform.segmentation.parcel_register import OVERLAPS_SCHEMA, PARCELS_SCHEMA
+from agristat_platform.segmentation.parcels.register import OVERLAPS_SCHEMA, PARCELS_SCHEMA
 
 UTM = "EPSG:32630"
 WEST, NORTH = 700_000, 4_600_000

@@ -10,10 +10,10 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from agristat_platform.segmentation.errors import EmptyImageError, ImageShapeError, SegmentationOptionError
-from agristat_platform.segmentation.parcel_agreement import parcel_agreement
-from agristat_platform.segmentation.region_growing import segment_by_region_growing
-from agristat_platform.segmentation.region_growing_graph import region_edges
-from agristat_platform.segmentation.region_growing_pixels import noise_directions, pixel_noise
+from agristat_platform.segmentation.parcels.agreement import parcel_agreement
+from agristat_platform.segmentation.region_growing.graph import region_edges
+from agristat_platform.segmentation.region_growing.pixels import noise_directions, pixel_noise
+from agristat_platform.segmentation.region_growing.segment import segment_by_region_growing
 
 
 def fields(noise, seed=3, side=15, across=8, bands=3):

@@ -1,0 +1,1 @@
+"""Spectral and radar indices, their formulas and what units they ask for."""

@@ -1,0 +1,1 @@
+"""The image that segments are cut from: layers of chosen intervals on one scale."""

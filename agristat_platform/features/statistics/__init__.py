@@ -1,0 +1,1 @@
+"""Statistics of pixels within segments and polygons: moments, percentiles, texture."""
