@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from agristat_platform import classification, mapping
 from agristat_platform.catalogue import Catalogue, CropNomenclature, Partition, Region
-from assets import checks, past_crop_maps
+from assets import carried_crops, checks, past_crop_maps
 from assets.families import asset_family, check
 from assets.layers import folder_of
 from assets.materialisation import materialised, upstream
@@ -21,13 +21,18 @@ LABELLED_SHARE = 0.95
 TO_THE_STORE = "../../../../.."  # from the folder of a version
 
 
-def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) -> dg.AssetsDefinition:
     """The asset `crop_maps`."""
 
     @asset_family(
         "crop_maps",
         seasons,
-        ins={"crop_models": upstream("training"), "segments": upstream("imagery"), "features": upstream("imagery")},
+        ins={
+            "crop_models": upstream("training"),
+            "segments": upstream("imagery"),
+            "features": upstream("imagery"),
+            "previous_maps": upstream("training", key="crop_maps", mapping=previous, optional=True),
+        },
         checks=[
             check("crop_maps", "schema", "Columns and types as the contract says", blocking=True),
             check("crop_maps", "crs_and_grid", "Map and confidence lie on the region's grid", blocking=True),
@@ -39,6 +44,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         crop_models: StoredVersion,
         segments: StoredVersion,
         features: StoredVersion,
+        previous_maps: StoredVersion | None,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> Iterator[dg.MaterializeResult]:
@@ -54,6 +60,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 segments.path("segments.tif"), classified, nomenclature, draft.directory, simulated=region.simulated
             )
             draft.write_table("segments", classified)
+            carried = carried_crops.carried_crops(segments, previous_maps, classified, context.log)
+            if carried is not None:
+                draft.write_table(carried_crops.TABLE, carried)
             counts = mapping.pixel_counts(files.crop_map, nomenclature)
             draft.write_table("pixel_counts", counts)
             png = mapping.crop_map_png(files.crop_map, nomenclature, simulated=region.simulated)
@@ -72,6 +81,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "quicklook": picture(png, "Crop map"),
                     "pixel_counts (not an estimate)": markdown_table(counts.to_pylist()),
                     "stac_item": item,
+                    **({} if carried is None else {"crops a year before": _changes(carried)}),
                     "mean_confidence": float(pc.mean(classified["confidence"]).as_py() or 0.0),
                 },
                 checks=[
@@ -85,6 +95,10 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         past_crop_maps.report(context, storage.store.current("crop_maps", partition))
 
     return crop_maps
+
+
+def _changes(carried: pa.Table) -> dg.MetadataValue:
+    return markdown_table(carried_crops.changes(carried))
 
 
 def _item(

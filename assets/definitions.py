@@ -35,7 +35,7 @@ def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition | dg.AssetSpe
         features.build(seasons, past_crop_maps.inputs(catalogue)),
         training_labels.build(seasons),
         crop_models.build(seasons, previous),
-        crop_maps.build(seasons),
+        crop_maps.build(seasons, previous),
         survey_samples.build(seasons, previous),
         field_data.build(seasons),
         map_accuracy.build(seasons),

@@ -70,7 +70,11 @@ FAMILIES: Mapping[str, Family] = {
         "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"
     ),
     "crop_maps": Family(
-        "mapping", frozenset({"cog", "parquet"}), EARTH_OBSERVATION, ("mapping", "classification"), "training"
+        "mapping",
+        frozenset({"cog", "parquet"}),
+        EARTH_OBSERVATION,
+        ("mapping", "classification", "segmentation"),
+        "training",
     ),
     "map_accuracy": Family(
         "mapping", frozenset({"parquet"}), STATISTICS, ("mapping", "estimation", "classification"), "validation"

@@ -50,6 +50,7 @@ LEARNED_FROM_LAST_SEASON = {
     "segments": "segments",
     "features": "crop_maps",
     "crop_models": "crop_models",
+    "crop_maps": "crop_maps",
     "survey_samples": "crop_maps",
 }
 KNOWN_TO_FEATURES_AS = {"crop_maps": "past_crop_maps"}  # assets/past_crop_maps.py

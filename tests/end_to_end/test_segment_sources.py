@@ -27,11 +27,21 @@ def test_links_account_for_both_seasons_and_the_first_has_none(demo):
         )
         assert linked[column].to_pylist() == polygons["segment_id"].to_pylist()
         assert linked["pixels_sum"].to_pylist() == polygons["pixels"].to_pylist()
-    crops = demo.stored("crop_maps", FIRST).table("segments")
-    history = segmentation.carry_over(links, crops.select(["segment_id", "crop_code"]))
-    same = pc.equal(history["identity"], "same")
-    assert 0 < pc.sum(same).as_py() < history.num_rows
-    assert history.filter(pc.invert(same))["previous_crop_code"].null_count == history.num_rows - pc.sum(same).as_py()
+
+
+def test_crops_of_the_season_before_follow_segments_that_are_the_same_and_no_others(demo):
+    assert not demo.stored("crop_maps", FIRST).has("carried")
+    carried = demo.stored("crop_maps", SECOND).table("carried").to_pylist()
+    before, now = (
+        {row["segment_id"]: row["crop_code"] for row in demo.stored("crop_maps", season).table("segments").to_pylist()}
+        for season in (FIRST, SECOND)
+    )
+    assert {row["segment_id"]: row["crop_code"] for row in carried} == now
+    same = [row for row in carried if row["identity"] == "same"]
+    assert 0 < len(same) < len(carried)
+    assert all(row["previous_crop_code"] == before[row["previous_segment_id"]] for row in same)
+    assert all(row["previous_crop_code"] is None for row in carried if row["identity"] != "same")
+    assert "unchanged segments" in demo.metadata("crop_maps", SECOND)["crops a year before"].value
 
 
 def test_segments_are_compared_with_the_true_parcels_which_is_said_to_be_simulated(demo):

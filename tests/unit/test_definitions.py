@@ -43,7 +43,7 @@ GRAPH = {
     "crop_maps": (
         "mapping",
         "earth-observation",
-        "crop_models features segments",
+        "crop_maps crop_models features segments",
         "schema! crs_and_grid! classified_share",
     ),
     "map_accuracy": (
