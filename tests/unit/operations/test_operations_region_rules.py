@@ -19,7 +19,7 @@ from agristat_platform.operations.region_rules import imagery_problems
         ("survey:", "time_series: {indices: [savi]}\nsurvey:", 'time_series.indices: got "savi"; allowed: ndvi, .*lai'),
         ("survey:", "time_series: {channels: [ndvi, B11]}\nsurvey:", "time_series.channels: .*'B11'.*as swir16"),
         ("B12, SCL]}", "B12, SCL], orbits: descending}", "sentinel-2-l2a.orbits: only radar is kept by the direction"),
-        ("  min_pixels: 30", "  layers: [ndvi, B8A]", 'segmentation.layers: got "B8A"; allowed: B02, .*ndvi'),
+        ("  min_pixels: 20", "  layers: [ndvi, B8A]", 'segmentation.layers: got "B8A"; allowed: B02, .*ndvi'),
     ],
 )
 def test_a_typo_in_imagery_is_one_line_and_nothing_is_added(right, wrong, problem, repository, tmp_path):
