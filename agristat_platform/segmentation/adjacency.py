@@ -1,7 +1,7 @@
 """Which segments of a label raster lie side by side, found in one pass.
 
 Belongs here: neighbours of any raster of labels, read by strips. The graph that regions grow on is in
-`region_growing_graph`.
+`region_growing.graph`.
 """
 
 from __future__ import annotations

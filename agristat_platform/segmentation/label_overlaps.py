@@ -1,6 +1,6 @@
 """How many pixels each pair of labels of two label rasters share, counted in one pass.
 
-Belongs here: counting, in memory and from files. What the counts mean is in `season_links`.
+Belongs here: counting, in memory and from files. What the counts mean is in `seasons.links`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How well segments agree with reference parcels: purity, completeness, over- and under-segmentation.
 
 Belongs here: measures between two label rasters on one grid. A table of parcels is compared in
-`parcel_table_agreement`; accuracy of a crop map is in `classification`.
+`table_agreement`; accuracy of a crop map is in `classification`.
 
 Over pixels that have both a parcel r and a segment s, with |r ∩ s| the pixels they share and |r|, |s| their own:
 

@@ -1,6 +1,6 @@
 """Reading a register of parcels (LPIS, GSAA, any fiboa file): ids, polygons in a region's CRS, and what the register says of them.
 
-Belongs here: the file. What becomes of the parcels is in `parcel_register`.
+Belongs here: the file. What becomes of the parcels is in `register`.
 
 Source of the columns: fiboa core specification (github.com/fiboa/specification). 0.3: `id`, unique within `collection`;
 `geometry`, in WGS 84 where no CRS is given and canonical where it disagrees with `metrics:area` (square metres);

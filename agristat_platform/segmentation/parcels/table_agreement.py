@@ -1,7 +1,7 @@
 """How well segments agree with a table of reference parcels, over all and by size of parcel.
 
 Belongs here: from polygons and labels (an array or a file) to the pixels that each parcel shares with each segment, and
-the measures by size. The measures themselves are in `parcel_agreement`.
+the measures by size. The measures themselves are in `agreement`.
 
 A class's purity is the share of its parcels' pixels that lie in a segment most of which is their own parcel (of equal ones
 the first in the table); its completeness the share in the segment that covers most of their parcel. Weighted by the

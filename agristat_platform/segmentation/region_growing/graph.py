@@ -1,7 +1,7 @@
 """Merging of regions on their adjacency graph until every two neighbours differ by more than the noise explains.
 
 Belongs here: the kernels on regions and edges. Pixels before the first graph and after the last one are in
-`region_growing_pixels`.
+`pixels`.
 
 Regions are rows of `means` (float32, in units of the noise) and `sizes` (pixels); edges are `first < second` with the number of
 pixel sides they share. All of it is renumbered without gaps after each round, in raster order, so neighbours stay near

@@ -1,6 +1,6 @@
 """Pixels before and after regions grow: their noise, the first regions, and the last word on pixels at boundaries.
 
-Belongs here: what looks at single pixels. The merging of regions is in `region_growing_graph`.
+Belongs here: what looks at single pixels. The merging of regions is in `graph`.
 """
 
 from __future__ import annotations

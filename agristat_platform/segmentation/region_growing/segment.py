@@ -1,6 +1,6 @@
 """Segmentation by growing regions until neighbours differ by more than the noise explains: steps, options, result.
 
-Belongs here: `segment_by_region_growing` and what it takes. The kernels are in `region_growing_pixels` and `region_growing_graph`.
+Belongs here: `segment_by_region_growing` and what it takes. The kernels are in `pixels` and `graph`.
 
 Neighbouring regions a and b are candidates for one when joining them adds less to the sum of squares (in units of the
 noise) than their boundary and their second mean cost to describe, the minimum description length of Leclerc 1989,
@@ -14,7 +14,7 @@ and Schäpe 2000, "Multiresolution segmentation"), in rounds over the whole grap
 quarter of its cheapest neighbour.
 
 Where fields vary within, by soil or vigour, that stops at parts of fields. So the texture within the regions is measured
-(`region_growing_texture`), the difference of two means is held against noise and texture together, pixels count as the
+(`texture`), the difference of two means is held against noise and texture together, pixels count as the
 independent ones that they are worth, and regions grow on; four times, as larger regions show more of it. Without texture
 nothing changes. That neighbouring pixels of an object are alike and are worth fewer independent ones is the effective
 sample size of spatial statistics (Cressie 1993, "Statistics for Spatial Data", section 1.3).

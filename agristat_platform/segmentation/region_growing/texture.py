@@ -1,6 +1,6 @@
 """Texture within regions: how much their parts differ by more than the noise of single pixels explains.
 
-Belongs here: its measurement on provisional regions. What it means for their merging is in `region_growing_graph`.
+Belongs here: its measurement on provisional regions. What it means for their merging is in `graph`.
 
 Soil, moisture and vigour vary within a field over tens of metres, so the mean of n of its pixels does not come closer to
 the field's as 1/n: its variance is 1/n + t in units of the noise, with t from the variance of the means of blocks. t is

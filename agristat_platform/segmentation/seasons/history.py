@@ -1,6 +1,6 @@
 """Last season's values brought to this season's segments over their links.
 
-Belongs here: following links. Finding them is in `season_links`; what past maps say of a segment's ground, whatever became of
+Belongs here: following links. Finding them is in `links`; what past maps say of a segment's ground, whatever became of
 the segment, is among the `features`.
 """
 

@@ -1,6 +1,6 @@
 """Who each segment is over the seasons: a key that it keeps as long as it stays the same, and when it was first seen.
 
-Belongs here: keys that pass from season to season. Which segments are the same is decided in `season_links`.
+Belongs here: keys that pass from season to season. Which segments are the same is decided in `links`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Segments of one season against those of the homologous season before: which are the same, and what became of the rest.
 
 Belongs here: links between two label rasters, and what they say of each segment. Counting pixels is in `label_overlaps`,
-bringing last season's values over the links in `season_history`.
+bringing last season's values over the links in `history`.
 
 A segment is taken for last season's only where each is nearly all of the other. Everything else says what happened to it,
 so that nobody mistakes a changed parcel for the old one.

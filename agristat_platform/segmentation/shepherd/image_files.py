@@ -1,7 +1,7 @@
 """Rasters in files as one image that is read row by row.
 
 Belongs here: opening, the check that files lie on one grid, reading, and what the files say is missing. What is done
-with the pixels is in `shepherd_steps`.
+with the pixels is in `steps`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Options of the segmentation after Shepherd et al. 2019, and what they and images must be.
 
-Belongs here: checks that need no pixel's neighbour. The steps themselves are in `shepherd_steps`.
+Belongs here: checks that need no pixel's neighbour. The steps themselves are in `steps`.
 """
 
 from __future__ import annotations

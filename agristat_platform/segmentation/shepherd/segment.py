@@ -1,7 +1,7 @@
 """Segmentation of an image after Shepherd et al. 2019.
 
 Belongs here: `segment_image`, `segment_strips` and `segment_clusters`, and what their options mean. Rasters in files are in
-`segment_files`, the steps in `shepherd_steps`.
+`segment_files`, the steps in `steps`.
 
 Source: Shepherd, Bunting and Dymond 2019, "Operational large-scale segmentation of imagery based on iterative
 elimination", Remote Sensing 11(6), 658, https://doi.org/10.3390/rs11060658.

@@ -1,6 +1,6 @@
 """Segmentation of rasters in files, into a label file, without holding the image.
 
-Belongs here: `segment_raster`. The segmentation itself is in `shepherd_steps`, the files in `image_files` and `label_files`.
+Belongs here: `segment_raster`. The segmentation itself is in `steps`, the files in `image_files` and `label_files`.
 """
 
 from __future__ import annotations
