@@ -80,8 +80,10 @@ def sky_calendar(
         axes.text(0.5, 0.5, "no scene with a mask", ha="center", va="center", transform=axes.transAxes)
     axes.set_yticks(range(len(lanes)), list(lanes), fontsize=8)
     axes.set_ylim(len(lanes) - 0.5 if lanes else 0.5, -0.5)
-    axes.xaxis_date()
-    axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    # Not `xaxis_date`: its ticks would be those of whichever library registered its dates in this process last.
+    locator = matplotlib.dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))
     axes.set_xlabel(
         "date (UTC); clear share of the AOI part with data; dashed: the season" if season is not None else "date (UTC)"
     )

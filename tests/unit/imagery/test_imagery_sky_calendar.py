@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas.plotting
 from PIL import Image
 
 from agristat_platform.imagery import assess_scenes, sky_calendar
@@ -27,6 +28,16 @@ def test_same_scenes_give_the_same_bytes_and_others_do_not(sentinel2, grid, aoi,
     assert png == sky_calendar(table)
     assert pixels(png).shape[1] == 900
     assert png != sky_calendar(table.slice(0, 2))
+
+
+def test_the_ticks_are_the_same_whichever_library_registered_its_dates(sentinel2, grid, aoi, red_only):
+    table = scenes_of(sentinel2, grid, aoi, red_only)
+    before = sky_calendar(table)
+    pandas.plotting.register_matplotlib_converters()
+    try:
+        assert sky_calendar(table) == before
+    finally:
+        pandas.plotting.deregister_matplotlib_converters()
 
 
 def test_simulated_scenes_are_called_so(sentinel2, grid, aoi, red_only):
