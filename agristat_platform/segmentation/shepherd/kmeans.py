@@ -21,7 +21,7 @@ _BLOCK = 1024
 
 
 def fit_clusters(
-    sample: npt.NDArray[np.float64], n_clusters: int, rng: np.random.Generator, *, iterations: int = 100
+    sample: npt.NDArray[np.float64], n_clusters: int, rng: np.random.Generator, *, iterations: int = 10
 ) -> npt.NDArray[np.float64]:
     """Cluster centres of a sample by k-means++ and Lloyd: (clusters, bands).
 
