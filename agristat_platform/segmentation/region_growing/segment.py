@@ -45,6 +45,7 @@ from agristat_platform.segmentation.region_growing.pixels import (
     refine_boundaries,
 )
 from agristat_platform.segmentation.region_growing.texture import region_texture
+from agristat_platform.segmentation.results import Segments
 from agristat_platform.segmentation.shepherd.clumps import renumber
 from agristat_platform.segmentation.shepherd.options import check_whole, checked_image
 from agristat_platform.segmentation.shepherd.spectral_clusters import valid_pixels
@@ -67,8 +68,8 @@ _SHARE_BETWEEN_NEIGHBOURS = 1.0
 _ROUNDS_BEFORE_CHAINS = 60
 
 
-@dataclass(frozen=True)
-class RegionGrowingResult:
+@dataclass(frozen=True, kw_only=True)
+class RegionGrowingResult(Segments):
     """Segments of one image.
 
     Attributes
@@ -83,19 +84,13 @@ class RegionGrowingResult:
     threshold:
         Factor on the difference that noise and texture explain; 1.0 for "auto".
     pixels:
-        (n,) int64, pixels of segment k + 1.
+        As in `Segments`.
     """
 
     labels: npt.NDArray[np.uint32]
     noise: npt.NDArray[np.float64]
     texture: npt.NDArray[np.float64]
     threshold: float
-    pixels: npt.NDArray[np.int64]
-
-    @property
-    def n_segments(self) -> int:
-        """Number of segments."""
-        return len(self.pixels)
 
 
 def region_growing_bytes(shape: tuple[int, int, int]) -> int:

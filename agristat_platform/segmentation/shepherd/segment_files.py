@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from agristat_platform.segmentation.errors import LabelTargetError
 from agristat_platform.segmentation.label_files import LabelTarget
+from agristat_platform.segmentation.results import ShepherdSegments
 from agristat_platform.segmentation.shepherd.image_files import ImageFiles
 from agristat_platform.segmentation.shepherd.image_strips import ImageStrips, Progress
 from agristat_platform.segmentation.shepherd.options import ShepherdOptions, check_rows
@@ -24,8 +25,8 @@ from agristat_platform.segmentation.shepherd.steps import segmented
 _SHARE_OF_WRITING = 0.1  # of all work; only the progress that is shown depends on it
 
 
-@dataclass(frozen=True)
-class RasterSegments:
+@dataclass(frozen=True, kw_only=True)
+class RasterSegments(ShepherdSegments):
     """Segments of rasters in files; the labels are in a file as well.
 
     Attributes
@@ -33,21 +34,11 @@ class RasterSegments:
     path:
         The label file: uint32, 0 = nodata, segments 1..n without gaps, numbered in the raster order of their first
         pixel.
-    cluster_centres, max_distance, pixels, single_pixels_eliminated, small_segments_eliminated:
-        As in `SegmentationResult`.
+    pixels, cluster_centres, max_distance, single_pixels_eliminated, small_segments_eliminated:
+        As in `ShepherdSegments`.
     """
 
     path: Path
-    cluster_centres: npt.NDArray[np.float64]
-    max_distance: float
-    pixels: npt.NDArray[np.int64]
-    single_pixels_eliminated: int
-    small_segments_eliminated: int
-
-    @property
-    def n_segments(self) -> int:
-        """Number of segments."""
-        return len(self.pixels)
 
 
 def segment_raster(
