@@ -6,8 +6,6 @@ The same encoder gives the same bytes. A changed byte in either file is refused.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import platform
 import warnings
 from pathlib import Path
@@ -23,17 +21,14 @@ from agristat_platform.classification.encoders.settings import Training, archite
 from agristat_platform.classification.encoders.torch_runtime import require_torch
 from agristat_platform.classification.encoders.training_history import Epoch
 from agristat_platform.classification.encoders.training_samples import SeriesFrame
-from agristat_platform.classification.errors import (
-    InvalidSettingsError,
-    ModelFileMissingError,
-    ModelFileTamperedError,
-    ModelFormatVersionError,
-)
+from agristat_platform.classification.errors import InvalidSettingsError
+from agristat_platform.classification.sealed_files import SealedFormat, whole_file, write_whole
 
-FORMAT = "agristat temporal encoder"
-FORMAT_VERSION = 1
 DESCRIPTION_FILE = "encoder.json"
 TENSORS_FILE = "encoder.safetensors"
+SEALED = SealedFormat(
+    name="agristat temporal encoder", version=1, again="train the encoder again", content="a description of an encoder"
+)
 
 
 def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Path]:
@@ -51,8 +46,8 @@ def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Pat
     tensors = safetensors.numpy.save(dict(sorted(arrays.items())))
     architecture, training = encoder.settings
     description = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format": SEALED.name,
+        "format_version": SEALED.version,
         "architecture": as_json(architecture),
         "training": as_json(training),
         "seed": encoder.seed,
@@ -72,8 +67,8 @@ def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Pat
         },
         "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
     }
-    _write_whole(folder / TENSORS_FILE, tensors)
-    _write_whole(folder / DESCRIPTION_FILE, _sealed(description))
+    write_whole(folder / TENSORS_FILE, tensors)
+    write_whole(folder / DESCRIPTION_FILE, SEALED.sealed(description))
     return folder / DESCRIPTION_FILE, folder / TENSORS_FILE
 
 
@@ -92,15 +87,15 @@ def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
         See there.
     """
     folder = Path(directory)
-    description = _unsealed(folder / DESCRIPTION_FILE)
+    description = SEALED.read(folder / DESCRIPTION_FILE)
     path = folder / TENSORS_FILE
-    content = _read(path)
+    content = SEALED.content_of(path)
     if hashlib.sha256(content).hexdigest() != description.get("tensors_sha256"):
-        raise _tampered(path, f"its sha256 is not the one in {DESCRIPTION_FILE}")
+        raise SEALED.tampered(path, f"its sha256 is not the one in {DESCRIPTION_FILE}")
     try:
         encoder = _described(description, device)
     except (KeyError, TypeError, ValueError, InvalidSettingsError) as reason:
-        raise _tampered(folder / DESCRIPTION_FILE, f"a key is missing or unusable: {reason}") from reason
+        raise SEALED.tampered(folder / DESCRIPTION_FILE, f"a key is missing or unusable: {reason}") from reason
     torch = require_torch()
     from agristat_platform.classification.encoders.networks import build_network
 
@@ -111,7 +106,7 @@ def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
         arrays = safetensors.numpy.load(content)
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
     except (RuntimeError, safetensors.SafetensorError) as reason:
-        raise _tampered(path, f"the weights don't make the network: {reason}") from reason
+        raise SEALED.tampered(path, f"the weights don't make the network: {reason}") from reason
     encoder.network_ = network.eval()
     return encoder
 
@@ -134,10 +129,9 @@ def export_onnx(encoder: CropEncoder, path: Path | str) -> Path:
     from agristat_platform.classification.encoders.networks import Probabilities
 
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     network = Probabilities(encoder.network_).cpu().eval()
     try:
-        with warnings.catch_warnings():
+        with whole_file(target) as partial, warnings.catch_warnings():
             # The tracing exporter is marked as old; the newer one takes seconds and one more package for the same graph.
             warnings.simplefilter("ignore")
             torch.onnx.export(
@@ -149,14 +143,11 @@ def export_onnx(encoder: CropEncoder, path: Path | str) -> Path:
                 dynamic_axes={"series": {0: "n"}, "probabilities": {0: "n"}},
                 dynamo=False,
             )
-        partial.replace(target)
     except (ImportError, torch.onnx.OnnxExporterError) as reason:
         raise TorchMissingError(
             f"the ONNX export can't run: {reason}",
             remedy='Install the extra "neural", which has the package onnx: pip install -c constraints.txt -e ".[neural]"',
         ) from reason
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
@@ -179,62 +170,3 @@ def _described(description: dict[str, Any], device: str) -> CropEncoder:
     encoder.history_ = tuple(Epoch(*values) for values in description["history"])
     encoder.frame_ = frame
     return encoder
-
-
-def _sealed(description: dict[str, Any]) -> bytes:
-    seal = hashlib.sha256(_canonical(description)).hexdigest()
-    return _canonical({**description, "description_sha256": seal})
-
-
-def _canonical(description: dict[str, Any]) -> bytes:
-    return (json.dumps(description, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
-
-
-def _unsealed(path: Path) -> dict[str, Any]:
-    content = _read(path)
-    try:
-        description = json.loads(content)
-    except ValueError as reason:
-        raise _tampered(path, f"it is not JSON: {reason}") from reason
-    if not isinstance(description, dict):
-        raise _tampered(path, "it is not a description of an encoder")
-    found = description.get("format"), description.get("format_version")
-    if found != (FORMAT, FORMAT_VERSION):
-        raise ModelFormatVersionError(
-            f"model format is {found}, this platform reads {(FORMAT, FORMAT_VERSION)}",
-            where=str(path),
-            remedy="Train the encoder again, or load it with the version of the platform that wrote it",
-        )
-    body = {name: value for name, value in description.items() if name != "description_sha256"}
-    if _sealed(body) != content:
-        raise _tampered(path, "its content is not what was written")
-    return body
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as reason:
-        raise ModelFileMissingError(
-            f"model file {path.name} is missing", where=str(path.parent), remedy="Restore it or train the encoder again"
-        ) from reason
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _tampered(path: Path, reason: str) -> ModelFileTamperedError:
-    return ModelFileTamperedError(
-        f"model file {path.name} can't be trusted: {reason}",
-        where=str(path),
-        remedy="Restore the file from the store's mirror or train the encoder again",
-    )

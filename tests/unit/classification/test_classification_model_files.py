@@ -1,6 +1,8 @@
 """Model files: the same bytes, the same predictions, and no trust in changed ones."""
 
+import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -89,8 +91,8 @@ def test_arrays_that_would_walk_out_of_bounds_are_refused_even_with_matching_has
     (saved / "model.safetensors").write_bytes(content)
     description = json.loads((saved / "model.json").read_text())
     del description["description_sha256"]
-    description["tensors_sha256"] = model_files.hashlib.sha256(content).hexdigest()
-    (saved / "model.json").write_bytes(model_files._sealed(description))
+    description["tensors_sha256"] = hashlib.sha256(content).hexdigest()
+    (saved / "model.json").write_bytes(model_files.SEALED.sealed(description))
     with pytest.raises(ModelFileTamperedError, match=fault):
         load_model(saved)
 
@@ -101,7 +103,7 @@ def test_failed_write_leaves_the_old_model(saved, model, monkeypatch, training_s
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     other = CropEnsemble(EnsembleSettings(trees=5, networks=1, max_epochs=2)).fit(training_set.X, training_set.y)
     with pytest.raises(OSError, match="No space"):
         save_model(other, saved)
