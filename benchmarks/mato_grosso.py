@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import accuracy
+from agristat_platform.classification.class_counts import LEAST_SAMPLES
 from agristat_platform.classification.cross_season import MemberSettings
 from agristat_platform.classification.cross_season.gate import choose, verdict
 from agristat_platform.classification.cross_season.options import PLAIN, STAGES, Choice
 from agristat_platform.classification.cross_season.recognition import past_evidence
-from agristat_platform.classification.cross_season.samples import LEAST_SAMPLES, check_samples
+from agristat_platform.classification.cross_season.samples import check_samples
 from agristat_platform.classification.cross_season.target_season import fit_target
 
 LAYERS = ("blue", "red", "nir", "mir", "ndvi", "evi")

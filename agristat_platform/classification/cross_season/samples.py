@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agristat_platform.classification.class_counts import LEAST_SAMPLES as LEAST_SAMPLES
+from agristat_platform.classification.class_counts import check_class_counts
 from agristat_platform.classification.cross_season.curves import fill_gaps
 from agristat_platform.classification.cross_season.members import Curves
 from agristat_platform.classification.errors import (
@@ -17,13 +19,9 @@ from agristat_platform.classification.errors import (
     InvalidSharesError,
     LengthMismatchError,
     NoTrainingSamplesError,
-    SmallClassError,
-    TooFewClassesError,
     UnknownCropCodeError,
 )
 from agristat_platform.classification.labels import listed
-
-LEAST_SAMPLES = 3  # two to learn from while one is held out
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,13 @@ def check_samples(series: Any, labels: Sequence[Any], seasons: Sequence[Any], pl
             remedy="Leave them out",
         )
     classes, label = np.unique(names[kept], return_inverse=True)
-    _check_classes(classes, np.bincount(label), dropped)
+    check_class_counts(
+        classes,
+        np.bincount(label),
+        learner="Recognition",
+        few=f"the only class is {classes[0]}",
+        told=f"; dropped before: {dropped}" if dropped else "",
+    )
     filled, support = fill_gaps(values[kept])
     place = np.arange(len(values)) if places is None else np.unique([str(p) for p in places], return_inverse=True)[1]
     return Samples(
@@ -227,17 +231,3 @@ def _reasons(values: np.ndarray, names: np.ndarray, season: np.ndarray) -> list[
             reasons.append("repeated" if key in seen else None)
             seen.add(key)
     return reasons
-
-
-def _check_classes(classes: np.ndarray, counts: np.ndarray, dropped: dict[str, int]) -> None:
-    told = f"; dropped before: {dropped}" if dropped else ""
-    if len(classes) < 2:
-        raise TooFewClassesError(
-            f"the only class is {classes[0]}{told}", remedy="Recognition needs samples of at least two classes"
-        )
-    small = [f"{name} ({n})" for name, n in zip(classes.tolist(), counts.tolist(), strict=True) if n < LEAST_SAMPLES]
-    if small:
-        raise SmallClassError(
-            f"too few samples of {', '.join(small)}{told}",
-            remedy=f"Give at least {LEAST_SAMPLES} samples of each class, merge classes, or leave them out",
-        )

@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from agristat_platform.classification.class_counts import check_class_counts
 from agristat_platform.classification.cross_season.curves import fill_gaps
 from agristat_platform.classification.encoders.errors import SeriesShapeError, SeriesWithoutValueError
 from agristat_platform.classification.errors import (
     InvalidLabelsError,
     LengthMismatchError,
-    SmallClassError,
-    TooFewClassesError,
     UnknownCropCodeError,
 )
 from agristat_platform.classification.labels import listed
-
-LEAST_SAMPLES = 3  # as in `cross_season.samples`
 
 
 @dataclass(frozen=True)
@@ -128,16 +125,8 @@ def check_training(
     values = check_dimensions(series)
     names = check_labels(values, labels)
     classes, label, counts = np.unique(names, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        raise TooFewClassesError(
-            f"the classes are {', '.join(classes) or 'none'}", remedy="An encoder needs samples of at least two classes"
-        )
-    small = [f"{name} ({n})" for name, n in zip(classes.tolist(), counts.tolist(), strict=True) if n < LEAST_SAMPLES]
-    if small:
-        raise SmallClassError(
-            f"too few samples of {', '.join(small)}",
-            remedy=f"Give at least {LEAST_SAMPLES} samples of each class, merge classes, or leave them out",
-        )
+    few = f"the classes are {', '.join(classes) or 'none'}"
+    check_class_counts(classes, counts, learner="An encoder", few=few)
     place = None
     if places is not None:
         if len(places) != len(values):
