@@ -44,7 +44,7 @@ GATE_SCHEMA = pa.schema(
 LEAST_GAIN = 0.005
 LEAST_ERRORS = 2.0  # standard errors: adaptation can do great harm, and these are too small rather than too large
 WORST_LOSS = 0.01  # in any fold, of options that can do great harm
-STRICT = ("alignment", "retraining")
+STRICT = ("alignment", "retraining", "time_axis", "rotation")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,10 @@ class Trials:
         truths = [self.samples.label[self.judged[t.judged].fold.held_out[t.rows]] for t in self.seasons]
         return np.array([np.bincount(truth).max() / len(truth) for truth in truths])
 
-    def _score(self, trial: TrialSeason, choice: Choice, shares_known: bool) -> tuple[float, float]:
+    def said(
+        self, trial: TrialSeason, choice: Choice, *, shares_known: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Classes of a trial season (m,), their probabilities under a choice (m, classes), and the shares these assume."""
         one = self.judged[trial.judged]
         truth = self.samples.label[one.fold.held_out[trial.rows]]
         start = SHIFT_NUMBERS.index(trial.shift) - SEARCH
@@ -151,16 +154,19 @@ class Trials:
         voted, best = aligned_vote(by_shift, self.steepness, choice)
         retrained = self._retrained(trial, voted, choice, trial.shift + best - SEARCH)
         others = [j for j in self.judged if j is not one and j.fold.season is None]
-        said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in others]
+        heard = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in others]
         known = [self.samples.label[j.fold.held_out] for j in others]
         shares = Shares(
             one.training_shares,
             one.last_shares,
             np.bincount(truth, minlength=len(self.samples.classes)) / len(truth) if shares_known else None,
-            np.concatenate(said, axis=1) if said else np.zeros((len(self.steepness), 0, len(voted[0]))),
+            np.concatenate(heard, axis=1) if heard else np.zeros((len(self.steepness), 0, len(voted[0]))),
             np.concatenate(known) if known else np.zeros(0, np.int64),
         )
-        probabilities, _ = answer(voted, retrained, choice, shares, self.steepness)
+        return truth, *answer(voted, retrained, choice, shares, self.steepness)
+
+    def _score(self, trial: TrialSeason, choice: Choice, shares_known: bool) -> tuple[float, float]:
+        truth, probabilities, _ = self.said(trial, choice, shares_known=shares_known)
         return oa_and_macro_f1(truth, probabilities.argmax(axis=1))
 
     def _retrained(self, trial: TrialSeason, voted: np.ndarray, choice: Choice, number: int) -> np.ndarray | None:
@@ -223,14 +229,14 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
         for name in names[1:]:
             tried = choice.with_option(stage, name)
             found.append(trials.scores(tried, shares_known=shares_known, counted=counted))
-        entries = [_row(stage, name, scores, default, fold) for name, scores in zip(names, found, strict=True)]
-        better = [i for i, row in enumerate(entries) if i and _is_better(row)]
+        entries = [gate_row(stage, name, scores, default, fold) for name, scores in zip(names, found, strict=True)]
+        better = [i for i, row in enumerate(entries) if i and is_better(row)]
         taken = max(better, key=lambda i: _sure_gain(entries[i])) if better else 0
         rows += [replace(row, chosen=i == taken) for i, row in enumerate(entries)]
         choice = choice.with_option(stage, names[taken])
         if taken:
             base = found[taken] if counted.all() else trials.scores(choice, shares_known=shares_known)
-        reasons.append(_reason(stage, entries, taken))
+        reasons.append(gate_reason(stage, entries, taken))
     return choice, tuple(rows), reasons
 
 
@@ -261,7 +267,8 @@ def fold_means(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
     return np.array([values[fold == number].mean(axis=0) for number in np.unique(fold)])
 
 
-def _row(stage: str, option: str, scores: np.ndarray, default: np.ndarray, fold: np.ndarray) -> GateRow:
+def gate_row(stage: str, option: str, scores: np.ndarray, default: np.ndarray, fold: np.ndarray) -> GateRow:
+    """A row of the gate's table from scores and the default's, each (trials, 2), and the fold of each trial (trials,)."""
     if not len(scores):
         return GateRow(stage, option, np.nan, np.nan, np.nan, np.nan, np.nan, 0, False)
     gain = fold_means((scores - default).mean(axis=1), fold)
@@ -274,13 +281,15 @@ def _sure_gain(row: GateRow) -> float:
     return row.gain - LEAST_ERRORS * row.standard_error
 
 
-def _is_better(row: GateRow) -> bool:
+def is_better(row: GateRow) -> bool:
+    """Whether an option's row is enough for it to be used; see `choose`."""
     harmless = row.stage not in STRICT or row.worst_gain >= -WORST_LOSS
     # One fold alone has no standard error (NaN), and proves nothing.
     return row.gain >= LEAST_GAIN and _sure_gain(row) > 0 and harmless
 
 
-def _reason(stage: str, entries: list[GateRow], taken: int) -> str:
+def gate_reason(stage: str, entries: list[GateRow], taken: int) -> str:
+    """Sentence on a stage: `entries` with the default first, and the position of the one taken."""
     if not entries[0].trials:
         return f"{stage}: {entries[0].option}, nothing could be tried"
     if taken:

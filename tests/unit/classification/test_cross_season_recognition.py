@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import GATE_SCHEMA, MemberSettings, UnknownCropCodeError, recognise
 from agristat_platform.classification.cross_season.adaptation import best_shift, coral
-from agristat_platform.classification.cross_season.gate import GateRow, _is_better, fold_means, oa_and_macro_f1
+from agristat_platform.classification.cross_season.gate import GateRow, fold_means, is_better, oa_and_macro_f1
 from agristat_platform.classification.cross_season.judging import judging_folds
 from agristat_platform.classification.cross_season.samples import check_samples
 
@@ -158,17 +158,17 @@ def _row(gain: float, error: float, *, stage: str = "prior", worst: float = 0.0)
 
 
 def test_an_option_must_gain_more_than_twice_its_error() -> None:
-    assert _is_better(_row(0.02, 0.009))
-    assert not _is_better(_row(0.02, 0.011))
-    assert not _is_better(_row(0.004, 0.001))
-    assert not _is_better(_row(0.02, float("nan")))
-    assert not _is_better(_row(-0.02, 0.001))
+    assert is_better(_row(0.02, 0.009))
+    assert not is_better(_row(0.02, 0.011))
+    assert not is_better(_row(0.004, 0.001))
+    assert not is_better(_row(0.02, float("nan")))
+    assert not is_better(_row(-0.02, 0.001))
 
 
 def test_options_that_can_do_great_harm_must_not_lose_in_any_fold() -> None:
-    assert _is_better(_row(0.02, 0.009, worst=-0.05))
-    assert not _is_better(_row(0.02, 0.009, stage="retraining", worst=-0.011))
-    assert _is_better(_row(0.02, 0.009, stage="alignment", worst=-0.009))
+    assert is_better(_row(0.02, 0.009, worst=-0.05))
+    assert not is_better(_row(0.02, 0.009, stage="retraining", worst=-0.011))
+    assert is_better(_row(0.02, 0.009, stage="alignment", worst=-0.009))
 
 
 def test_seasons_simulated_from_one_block_count_as_one() -> None:
