@@ -7,11 +7,10 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agristat_platform import classification, mapping
+from agristat_platform import mapping
 from agristat_platform.catalogue import Catalogue, CropNomenclature, Partition, Region
-from assets import carried_crops, checks, past_crop_maps
+from assets import carried_crops, checks, class_probabilities, past_crop_maps
 from assets.families import asset_family, check
-from assets.layers import folder_of
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
@@ -36,6 +35,19 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         checks=[
             check("crop_maps", "schema", "Columns and types as the contract says", blocking=True),
             check("crop_maps", "crs_and_grid", "Map and confidence lie on the region's grid", blocking=True),
+            check(
+                "crop_maps",
+                "probabilities_schema",
+                "A row's probabilities stand in one column a class",
+                blocking=True,
+            ),
+            check("crop_maps", "one_row_per_segment", "Every segment has one row and no other has", blocking=True),
+            check(
+                "crop_maps",
+                "probabilities_add_up",
+                "Each segment's probabilities sum to 1 or are all missing",
+                blocking=True,
+            ),
             check("crop_maps", "classified_share", f"At least {LABELLED_SHARE:.0%} of the segments have a class"),
         ],
     )
@@ -52,14 +64,13 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
-        model = classification.load_model(folder_of(crop_models, classification.MODEL_FILES))
-        classified = mapping.classify_segments(model, features.table("features"), nomenclature)
+        source = class_probabilities.probability_source(crop_models, features, nomenclature)
 
         with storage.store.draft("crop_maps", partition, stage="mapping") as draft:
+            classified = class_probabilities.write_classes(draft, source, nomenclature)
             files = mapping.write_crop_map(
                 segments.path("segments.tif"), classified, nomenclature, draft.directory, simulated=region.simulated
             )
-            draft.write_table("segments", classified)
             carried = carried_crops.carried_crops(segments, previous_maps, classified, context.log)
             if carried is not None:
                 draft.write_table(carried_crops.TABLE, carried)
@@ -75,7 +86,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                 draft,
                 region=region,
                 catalogue=catalogue,
-                parameters={"nomenclature": region.crops, "segments": classified.num_rows},
+                parameters={"nomenclature": region.crops, "segments": classified.num_rows, "made_by": source.made_by},
                 metadata={
                     **table_metadata(classified),
                     "quicklook": picture(png, "Crop map"),
@@ -87,6 +98,9 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                 checks=[
                     checks.schema("schema", draft.directory / "segments.parquet", mapping.CLASSIFIED_SCHEMA),
                     checks.raster_grid("crs_and_grid", list(vars(files).values()), region.grid()),
+                    *class_probabilities.probability_checks(
+                        draft, source, segments.table("segments", columns=["segment_id"])["segment_id"]
+                    ),
                     checks.at_least("classified_share", share, LABELLED_SHARE, what="share of segments with a class"),
                 ],
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from agristat_platform.provenance import FileRecord, HashMismatchError, InputRec
 from resources.errors import FileNotInVersionError, StoreUnavailableError, named_storage_error
 from resources.file_tree import FileTree, LocalTree
 from resources.layout import Place, Placed
+from resources.table_portions import read_portions
 
 MirrorState = Literal["none", "copied", "pending", "unknown"]
 
@@ -107,6 +108,10 @@ class StoredVersion(Placed):
         path = self.path(table_name(name))
         # not memory-mapped: a file that changes while it is mapped would kill the process
         return pq.read_table(path, columns=None if columns is None else list(columns), memory_map=False)
+
+    def portions(self, name: str, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """A table of the version some rows at a time (`table_portions.read_portions`). Errors as in `path`."""
+        return read_portions(self.path(table_name(name)), columns)
 
     def json(self, name: str) -> Any:
         """A JSON document of the version, `.json` may be left out. Errors as in `path`."""

@@ -57,6 +57,7 @@ from agristat_platform.classification.evaluation import (
     rolling_origins,
     size_class,
 )
+from agristat_platform.classification.feature_columns import column_matrix
 from agristat_platform.classification.figures import confusion_png
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.folds import blocked_folds, spatial_blocks
@@ -149,6 +150,7 @@ __all__ = [
     "card_markdown",
     "class_accuracy",
     "class_support",
+    "column_matrix",
     "conflicting_labels",
     "confusion_matrix",
     "confusion_png",

@@ -3,6 +3,15 @@
 Not here: the crop model (`classification`) and official estimates (`estimation`).
 """
 
+from agristat_platform.mapping.class_probabilities import (
+    ProbabilityFaults,
+    check_mappable,
+    class_columns,
+    class_probabilities,
+    probabilities_schema,
+    probability_faults,
+    recognised_probabilities,
+)
 from agristat_platform.mapping.crop_layers import CropMapFiles
 from agristat_platform.mapping.crop_rasters import (
     PIXEL_COUNTS_SCHEMA,
@@ -11,6 +20,7 @@ from agristat_platform.mapping.crop_rasters import (
 )
 from agristat_platform.mapping.errors import (
     MappingError,
+    ProbabilityTableError,
     RasterUnreadableError,
     SampleMismatchError,
     SegmentWithoutClassError,
@@ -25,7 +35,7 @@ from agristat_platform.mapping.map_accuracy import (
     map_accuracy,
 )
 from agristat_platform.mapping.map_items import ITEM_FILE, NOT_AN_ESTIMATE, crop_map_document, crop_map_item
-from agristat_platform.mapping.segment_classes import CLASSIFIED_SCHEMA, classify_segments
+from agristat_platform.mapping.segment_classes import CLASSIFIED_SCHEMA, classify_segments, likeliest_classes
 from agristat_platform.mapping.unit_areas import UNIT_AREAS_SCHEMA, areas_by_unit, cover_shares, fill_unmapped_units
 
 __all__ = [
@@ -39,19 +49,28 @@ __all__ = [
     "CropMapFiles",
     "MapAccuracy",
     "MappingError",
+    "ProbabilityFaults",
+    "ProbabilityTableError",
     "RasterUnreadableError",
     "SampleMismatchError",
     "SegmentWithoutClassError",
     "UnitGeometryError",
     "UnmappableClassError",
     "areas_by_unit",
+    "check_mappable",
+    "class_columns",
+    "class_probabilities",
     "classify_segments",
     "cover_shares",
     "crop_map_document",
     "crop_map_item",
     "crop_map_png",
     "fill_unmapped_units",
+    "likeliest_classes",
     "map_accuracy",
     "pixel_counts",
+    "probabilities_schema",
+    "probability_faults",
+    "recognised_probabilities",
     "write_crop_map",
 ]

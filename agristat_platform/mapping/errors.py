@@ -13,6 +13,10 @@ class UnmappableClassError(MappingError):
     """A model or a raster has classes that the crop nomenclature doesn't have."""
 
 
+class ProbabilityTableError(MappingError):
+    """A table of class probabilities lacks its segments or its classes, or holds something else."""
+
+
 class SegmentWithoutClassError(MappingError):
     """The segment raster has segments that were not classified."""
 

@@ -33,6 +33,7 @@ NOT_AN_ESTIMATE = (
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _PARQUET = "application/vnd.apache.parquet"
 _TABLES = (
+    ("probabilities", "probabilities.parquet", "Probability of every class for every segment", ["data"]),
     ("segments", "segments.parquet", "Class, confidence and second class of every segment", ["data"]),
     ("pixel_counts", "pixel_counts.parquet", f"Pixels by class. {NOT_AN_ESTIMATE}", ["metadata"]),
 )
@@ -52,7 +53,8 @@ def crop_map_item(
 ) -> pystac.Item:
     """The item that lies beside the files of a crop map; their addresses are relative to it.
 
-    Assets: crop_map, confidence, second_crop, second_probability (COG), segments, pixel_counts (Parquet), quicklook (PNG).
+    Assets: crop_map, confidence, second_crop, second_probability (COG), probabilities, segments, pixel_counts (Parquet),
+    quicklook (PNG).
     Class tables are those of the classification extension: value, name (the code), title, colour, and pixels of the map,
     which `agristat:pixel_counts_are_an_estimate: false` and the description say are no estimate.
 

@@ -1,4 +1,4 @@
-"""From features to classes: the crop, its confidence and the second-best crop of every segment."""
+"""From class probabilities to classes: the crop, its confidence and the second-best crop of every segment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import pyarrow as pa
 
 from agristat_platform.catalogue import CropNomenclature
 from agristat_platform.classification import CropEnsemble
-from agristat_platform.mapping.errors import UnmappableClassError
+from agristat_platform.mapping.class_probabilities import (
+    check_mappable,
+    class_columns,
+    class_probabilities,
+    probability_matrix,
+)
 
 CLASSIFIED_SCHEMA = pa.schema(
     [
@@ -42,13 +47,12 @@ def classify_segments(
     batch:
         Segments at once. The result doesn't depend on it.
     max_missing_share:
-        A segment that lacks more than this share of the model's features gets no class (null, class_id 0): what the
-        model would say about it is the training medians' class.
+        As in `class_probabilities`: a segment without probabilities has no class (null, class_id 0).
 
     Returns
     -------
     pa.Table
-        `CLASSIFIED_SCHEMA`, rows in the order of `features`. `confidence` is the highest class probability.
+        As of `likeliest_classes`, rows in the order of `features`.
 
     Raises
     ------
@@ -57,39 +61,59 @@ def classify_segments(
     FeatureMismatchError
         Feature columns are missing (from `classification`).
     """
-    strangers = [code for code in model.classes_ if code not in nomenclature.class_ids]
-    if strangers:
-        raise UnmappableClassError(
-            f"the model's crops {', '.join(strangers)} are not in the nomenclature {nomenclature.code}",
-            remedy="Train the model with the region's nomenclature",
-        )
+    check_mappable(map(str, model.classes_), nomenclature)
     starts = range(0, max(features.num_rows, 1), batch)
-    parts = [_classify(model, features.slice(start, batch), nomenclature, max_missing_share) for start in starts]
-    return pa.concat_tables(parts).combine_chunks()
+    return pa.concat_tables(
+        likeliest_classes(
+            class_probabilities(model, features.slice(start, batch), max_missing_share=max_missing_share), nomenclature
+        )
+        for start in starts
+    ).combine_chunks()
 
 
-def _classify(model: CropEnsemble, features: pa.Table, nomenclature: CropNomenclature, max_missing: float) -> pa.Table:
-    probabilities = model.predict_proba(features)
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    rows = np.arange(len(order))
-    first, second = order[:, 0], order[:, 1]
-    unseen = _missing_share(model, features) > max_missing
-    class_ids = np.array([nomenclature.class_ids[str(code)] for code in model.classes_], dtype=np.uint8)
+def likeliest_classes(probabilities: pa.Table, nomenclature: CropNomenclature) -> pa.Table:
+    """The likeliest and the second class of each segment; of equal probabilities the first column comes first.
+
+    Parameters
+    ----------
+    probabilities:
+        `segment_id` and a column of probabilities a class (`class_probabilities`); a row with a missing value has no
+        class (null, class_id 0).
+    nomenclature:
+        Gives each crop's raster value.
+
+    Returns
+    -------
+    pa.Table
+        `CLASSIFIED_SCHEMA`, rows in the order of `probabilities`. `confidence` is the highest class probability. With
+        one class alone there is no second one (null).
+
+    Raises
+    ------
+    UnmappableClassError
+        A class isn't in the nomenclature.
+    ProbabilityTableError
+        The table has no classes or no `segment_id`.
+    """
+    codes = class_columns(probabilities.schema)
+    check_mappable(codes, nomenclature)
+    values, unseen = probability_matrix(probabilities, codes)
+    values[unseen] = 0
+    rows, names = np.arange(len(values)), np.array(codes, dtype=object)
+    first = values.argmax(axis=1)
+    confidence = values[rows, first]
+    values[rows, first] = -1
+    second = values.argmax(axis=1)
+    alone = unseen | (len(codes) == 1)
+    class_ids = np.array([nomenclature.class_ids[code] for code in codes], dtype=np.uint8)
     return pa.table(
         {
-            "segment_id": features.column("segment_id").cast(pa.uint32()),
-            "crop_code": pa.array(model.classes_[first].astype(object), pa.string(), mask=unseen),
+            "segment_id": probabilities.column("segment_id").cast(pa.uint32()),
+            "crop_code": pa.array(names[first], pa.string(), mask=unseen),
             "class_id": np.where(unseen, np.uint8(0), class_ids[first]),
-            "confidence": pa.array(probabilities[rows, first].astype(np.float32), mask=unseen),
-            "second_crop_code": pa.array(model.classes_[second].astype(object), pa.string(), mask=unseen),
-            "second_probability": pa.array(probabilities[rows, second].astype(np.float32), mask=unseen),
+            "confidence": pa.array(confidence, mask=unseen),
+            "second_crop_code": pa.array(names[second], pa.string(), mask=alone),
+            "second_probability": pa.array(values[rows, second], mask=alone),
         },
         schema=CLASSIFIED_SCHEMA,
     )
-
-
-def _missing_share(model: CropEnsemble, features: pa.Table) -> np.ndarray:
-    missing = np.zeros(features.num_rows, dtype=np.int64)
-    for name in model.feature_names_in_:
-        missing += ~np.isfinite(features.column(name).cast(pa.float32()).to_numpy())
-    return missing / model.n_features_in_

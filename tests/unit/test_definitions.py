@@ -44,7 +44,7 @@ GRAPH = {
         "mapping",
         "earth-observation",
         "crop_maps crop_models features segments",
-        "schema! crs_and_grid! classified_share",
+        "schema! crs_and_grid! probabilities_schema! one_row_per_segment! probabilities_add_up! classified_share",
     ),
     "map_accuracy": (
         "mapping",

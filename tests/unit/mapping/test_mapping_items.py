@@ -80,6 +80,7 @@ def test_assets_are_what_the_files_hold(written):
             assert list(raster.shape) == document["properties"]["proj:shape"]
             assert list(raster.transform)[:6] == document["properties"]["proj:transform"]
     assert {name: a["roles"] for name, a in document["assets"].items() if name not in rasters} == {
+        "probabilities": ["data"],
         "segments": ["data"],
         "pixel_counts": ["metadata"],
         "quicklook": ["overview"],
