@@ -40,9 +40,9 @@ from agristat_platform.catalogue.region_sections import (
     SimulationSettings,
     StrataSettings,
     SurveySettings,
-    TrainingSettings,
 )
 from agristat_platform.catalogue.registration import RegionDescription, add_region, check_region_file, describe_region
+from agristat_platform.catalogue.review_section import ReviewSettings, SimulatedReviewers
 from agristat_platform.catalogue.seasons import (
     Interval,
     Season,
@@ -53,6 +53,7 @@ from agristat_platform.catalogue.seasons import (
     season_window,
 )
 from agristat_platform.catalogue.settings import CatalogueEndpoint, ExecutionSection, Settings, load_settings
+from agristat_platform.catalogue.training_sections import RecognitionSettings, TrainingSettings
 
 __all__ = [
     "SIMULATED_REFERENCE",
@@ -77,13 +78,16 @@ __all__ = [
     "MaskSettings",
     "Orbits",
     "Partition",
+    "RecognitionSettings",
     "RecordedSurvey",
     "Region",
     "RegionDescription",
     "RegionExistsError",
+    "ReviewSettings",
     "Season",
     "SegmentationSettings",
     "Settings",
+    "SimulatedReviewers",
     "SimulationSettings",
     "SpeckleSettings",
     "StrataSettings",

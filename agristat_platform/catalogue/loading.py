@@ -187,11 +187,13 @@ def _calendar_problems(region: Region, settings: Settings) -> list[str]:
             problems.append(
                 f"seasons.{key}: {season.start} to {season.end} lies outside the window of its key, {first} to {after}"
             )
-    shifted = region.simulation.season_shift_days if region.simulation else {}
-    problems += [
-        _not_among("simulation.season_shift_days", key, region.seasons) for key in shifted if key not in region.seasons
+    named = [
+        ("simulation.season_shift_days", key)
+        for key in (region.simulation.season_shift_days if region.simulation else ())
     ]
-    return problems
+    if region.training is not None and region.training.recognition.first_season is not None:
+        named.append(("training.recognition.first_season", region.training.recognition.first_season))
+    return problems + [_not_among(field, key, region.seasons) for field, key in named if key not in region.seasons]
 
 
 def _unknown_names(content: dict[str, Any], settings: Settings, nomenclatures: set[str]) -> list[str]:
@@ -239,6 +241,8 @@ def _path_problems(region: Region) -> list[str]:
 
 def _crop_problems(region: Region, nomenclature: CropNomenclature) -> list[str]:
     named = {"estimation.crops": [] if region.estimation.crops == "all" else list(region.estimation.crops)}
+    if region.training is not None:
+        named["training.recognition"] = list(region.training.recognition.named_crops)
     if region.simulation is not None:
         named["simulation.crop_shares"] = list(region.simulation.crop_shares or ())
         named["simulation.profiles"] = list(region.simulation.profiles)

@@ -20,10 +20,11 @@ from agristat_platform.catalogue.region_sections import (
     SegmentationSettings,
     SimulationSettings,
     SurveySettings,
-    TrainingSettings,
 )
+from agristat_platform.catalogue.review_section import ReviewSettings
 from agristat_platform.catalogue.seasons import Interval, Names, Season, homologous_key, season_intervals
 from agristat_platform.catalogue.section import Positive, Section
+from agristat_platform.catalogue.training_sections import TrainingSettings
 
 SIMULATED_COUNTRY = "ZZ"  # ISO 3166 keeps ZZ free for users
 
@@ -92,6 +93,7 @@ class Region(Section):
     segmentation: SegmentationSettings = SegmentationSettings()
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings | None = None
+    review: ReviewSettings = ReviewSettings()
     survey: SurveySettings
     estimation: EstimationSettings = EstimationSettings()
     simulation: SimulationSettings | None = None
@@ -129,6 +131,8 @@ class Region(Section):
             or self.training.source != "simulation",
             "survey.field_data simulation is for simulated regions": self.simulated
             or self.survey.field_data != "simulation",
+            "review.decisions simulation is for simulated regions": self.simulated
+            or self.review.decisions != "simulation",
             "segmentation.reference simulation is for simulated regions": self.simulated
             or self.segmentation.reference != SIMULATED_REFERENCE,
         }

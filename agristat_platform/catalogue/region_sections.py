@@ -1,7 +1,7 @@
-"""The sections of a region file: segmentation, training, survey, estimation, simulation.
+"""The sections of a region file: segmentation, survey, estimation, simulation.
 
-Imagery and time series are in `imagery_sections`, features in `feature_sections`, the region itself and what is computed
-from it in `region`.
+Imagery and time series are in `imagery_sections`, features in `feature_sections`, training in `training_sections`, the
+region itself and what is computed from it in `region`.
 """
 
 from __future__ import annotations
@@ -105,45 +105,6 @@ class SegmentationSettings(Section):
             raise ValueError(f"method region_growing has no {' and no '.join(sorted(of_shepherd))}")
         if self.reference_layer and self.reference in (None, SIMULATED_REFERENCE):
             raise ValueError("reference_layer names a layer, but reference no file")
-        return self
-
-
-class TrainingSettings(Section):
-    """Labelled places to learn from; these never enter an estimate.
-
-    Parameters
-    ----------
-    source:
-        `simulation`: from the simulated landscape; `file`: from `file`.
-    file:
-        Path; `{real_data}`, `{config}` and `{home}` stand for those folders of the settings, `{season}` for the
-        season's key.
-    label_column:
-        Column of a vector file (GeoPackage, Shapefile, GeoJSON) with the crop's name or code; names are matched with the
-        nomenclature's codes and `labels`.
-    labels:
-        How many labels to take; None: all.
-    block_size_m:
-        Side of the square blocks that cross-validation holds out together.
-    folds:
-        Parts of the cross-validation.
-    use_history:
-        The model also reads which crops the maps of one and two years before show on a segment and around it.
-    """
-
-    source: Literal["simulation", "file"]
-    file: str | None = None
-    label_column: str | None = None
-    labels: Annotated[int, Field(ge=1)] | None = None
-    seed: Seed = 1
-    block_size_m: Positive = 1000.0
-    folds: Annotated[int, Field(ge=2, le=20)] = 5
-    use_history: bool = False
-
-    @model_validator(mode="after")
-    def _file_is_named(self) -> TrainingSettings:
-        if self.source == "file" and not self.file:
-            raise ValueError("source is file, but no file is named")
         return self
 
 
