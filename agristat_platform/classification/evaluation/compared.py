@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from agristat_platform.classification.errors import (
 )
 from agristat_platform.classification.evaluation.errors import InvalidPredictionsError
 from agristat_platform.classification.labels import listed
+
+Given: TypeAlias = Sequence[Any] | npt.NDArray[Any]
+"""Something of each sample (n,), as callers have it."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ class Compared:
 
 
 def compared(
-    reference: Sequence[Any] | npt.NDArray[Any],
-    predicted: Sequence[Any] | npt.NDArray[Any],
+    reference: Given,
+    predicted: Given,
     *,
-    nomenclature: CropNomenclature | None = None,
-    taught: Collection[str] | None = None,
-    confidence: Sequence[float] | npt.NDArray[Any] | None = None,
-    weights: Sequence[float] | npt.NDArray[Any] | None = None,
-    places: Sequence[Any] | npt.NDArray[Any] | None = None,
+    nomenclature: CropNomenclature | None,
+    taught: Collection[str] | None,
+    confidence: Given | None,
+    weights: Given | None,
+    places: Given | None,
 ) -> Compared:
     """Check labels and predictions; see `accuracy_report` for the parameters and `Compared` for what comes of them.
 
@@ -138,12 +141,12 @@ def compared(
     )
 
 
-def _names(given: Sequence[Any] | npt.NDArray[Any]) -> list[str | None]:
+def _names(given: Given) -> list[str | None]:
     values = given.tolist() if isinstance(given, np.ndarray) else list(given)
     return [None if value is None or value == "" or value != value else str(value) for value in values]
 
 
-def _places(given: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _places(given: Given) -> npt.NDArray[np.int64]:
     """Numbers of places; a sample whose place is unknown is its own."""
     keys = [f"p{name}" if name is not None else f"s{row}" for row, name in enumerate(_names(given))]
     return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
@@ -160,7 +163,7 @@ def _check_codes(names: list[str | None], nomenclature: CropNomenclature, what: 
         )
 
 
-def _confidence(given: Sequence[float] | npt.NDArray[Any], kept: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _confidence(given: Given, kept: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     values = np.asarray(given, dtype=np.float64)[kept]
     wrong = kept[~((values >= 0) & (values <= 1 + 1e-9))]
     if len(wrong):

@@ -27,15 +27,15 @@ Answer = Callable[[npt.NDArray[Any], Rows, Rows, int], npt.NDArray[Any]]
 
 _FIGURES = ("overall_accuracy", "macro_f1")
 _SUMMARY = [
-    pa.field(f"{figure}{part}", pa.float64()) for figure in _FIGURES for part in ("", "_sd", "_lowest", "_highest")
+    *(pa.field(f"{figure}{part}", pa.float64()) for figure in _FIGURES for part in ("", "_sd", "_lowest", "_highest")),
+    pa.field("seeds", pa.int64(), nullable=False),
+    pa.field("held_out", pa.int64(), nullable=False),
+    pa.field("one_class_folds", pa.int64(), nullable=False),
 ]
 LEARNING_CURVE_SCHEMA = pa.schema(
     [
         pa.field("labels", pa.int64(), nullable=False),
         *_SUMMARY,
-        pa.field("seeds", pa.int64(), nullable=False),
-        pa.field("held_out", pa.int64(), nullable=False),
-        pa.field("one_class_folds", pa.int64(), nullable=False),
         pa.field("untaught_samples", pa.int64(), nullable=False),
     ],
     metadata={"note": "mean, standard deviation, least and greatest over seeds; a seed's folds are pooled"},
@@ -45,9 +45,6 @@ IN_SEASON_SCHEMA = pa.schema(
         pa.field("steps", pa.int64(), nullable=False),
         pa.field("until", pa.string(), nullable=False),
         *_SUMMARY,
-        pa.field("seeds", pa.int64(), nullable=False),
-        pa.field("held_out", pa.int64(), nullable=False),
-        pa.field("one_class_folds", pa.int64(), nullable=False),
     ],
     metadata={"note": "learned and named with the season's first steps alone; spread over seeds"},
 )
