@@ -46,6 +46,8 @@ from agristat_platform.simulation.weather import simulate_weather
 MODEL_VERSION = "5"
 """Counts changes of the model that change its output; a new one makes finished seasons be prepared again."""
 _LAND_USE_ERROR = 0.03
+_TRAINING_SIMULATED = {"labels", "seed", "block_size_m"}
+"""What `training_labels` reads of the section; how a model is taught from the labels changes nothing on disk."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def prepare_region(
     wanted = list(seasons) if seasons is not None else list(region.seasons)
     for season in wanted:
         region.season(season)
-    directory = Path(archive_dir) / region.code
+    # Resolved, so that a home that reaches the archive by a link neither simulates again nor changes the items' addresses.
+    directory = (Path(archive_dir) / region.code).resolve()
     mark = _settings_hash(region, nomenclature)
     todo = [season for season in wanted if not _is_finished(directory, season, mark)]
     if todo:
@@ -133,7 +136,7 @@ def _prepare(
         _write_land_use(region, settings, landscape, parcels, directory)
         _prepare_season(region, settings, crops, directory, season, landscape, population, parcels, canvases, progress)
         write_collections(directory / "items")
-        write_json(_marker(directory, season), {"settings": mark, "archive": str(directory.absolute())})
+        write_json(_marker(directory, season), {"settings": mark, "archive": str(directory)})
         if progress is not None:
             progress(f"{season} is ready")
 
@@ -225,7 +228,7 @@ def _read_marker(path: Path) -> object:
 def _is_finished(directory: Path, season: str, mark: str) -> bool:
     """Whether a season is complete for these settings and in this place (items name their files by absolute path)."""
     noted = _read_marker(_marker(directory, season))
-    return bool(noted == {"settings": mark, "archive": str(directory.absolute())})
+    return bool(noted == {"settings": mark, "archive": str(directory)})
 
 
 def _remove_season(directory: Path, season: str) -> None:
@@ -245,7 +248,7 @@ def _settings_hash(region: Region, crops: CropNomenclature) -> str:
         "region": region.model_dump(mode="json", include={"code", "crs", "resolution_m", "aoi", "explicit_grid"}),
         "seasons": {key: [season.start.isoformat(), season.end.isoformat()] for key, season in region.seasons.items()},
         "padding_days": region.time_series.padding_days,
-        "training": region.training.model_dump(mode="json") if region.training else None,
+        "training": region.training.model_dump(mode="json", include=_TRAINING_SIMULATED) if region.training else None,
         "simulation": region.simulation.model_dump(mode="json") if region.simulation else None,
         "crops": crops.model_dump(mode="json"),
     }

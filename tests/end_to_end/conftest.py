@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +174,24 @@ def demo(prepared: Installation) -> Materialised:
         instance = open_instance(prepared.settings)
         runs = {season: prepared.materialise(season, instance=instance) for season in (FIRST, SECOND)}
     return Materialised(prepared.settings, instance=instance, runs=runs)
+
+
+@pytest.fixture(autouse=True)
+def shared_archive_stays_as_it_is(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that prepares everybody's archive again fails itself, and not whichever test reads it next."""
+    if "prepared" not in request.fixturenames:
+        yield
+        return
+    directory = request.getfixturevalue("prepared").settings.archive_dir / VALLEY
+    before = _markers(directory)
+    yield
+    assert _markers(directory) == before
+
+
+def _markers(directory: Path) -> dict[str, tuple[str, int]]:
+    """What each season of a simulated archive says it was made by and where, and when that was written."""
+    found = sorted(directory.glob("truth/*/complete.json"))
+    return {path.parent.name: (path.read_text(), path.stat().st_mtime_ns) for path in found}
 
 
 @pytest.fixture

@@ -44,6 +44,18 @@ def test_a_finished_region_is_left_alone(prepared):
     assert {path: path.stat().st_mtime_ns for path in prepared.directory.rglob("*")} == before
 
 
+def test_a_home_that_reaches_the_archive_by_a_link_does_not_simulate_again(prepared, tmp_path):
+    linked = tmp_path / "archive"
+    linked.symlink_to(prepared.archive_dir, target_is_directory=True)
+    assert prepare_region(prepared.region, linked, nomenclature=prepared.nomenclature).written == ()
+
+
+def test_how_a_model_is_taught_changes_nothing_of_the_archive(prepared):
+    taught_otherwise = prepared.region.training.model_copy(update={"folds": 7, "use_history": True})
+    region = prepared.region.model_copy(update={"training": taught_otherwise})
+    assert prepare_region(region, prepared.archive_dir, nomenclature=prepared.nomenclature).written == ()
+
+
 def test_nothing_temporary_is_left_behind(prepared):
     assert list(prepared.directory.rglob(".*")) == []
 
