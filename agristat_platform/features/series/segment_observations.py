@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numba import njit
 
 from agristat_platform.features.errors import SegmentMismatchError
 from agristat_platform.features.series.overpass_reading import Block, SeriesOverpass
+from agristat_platform.features.series.row_group_files import RowGroupFile
 from agristat_platform.features.series.series_channels import channel_formula, series_channel
 from agristat_platform.features.series.series_plan import SeriesPlan, SeriesSource
 from agristat_platform.imagery import STORAGE
@@ -83,7 +82,7 @@ class SegmentLabels:
         return cls(read, ids[order], segments["pixels"].to_numpy().astype(np.int64)[order])
 
 
-class ObservationWriter:
+class ObservationWriter(RowGroupFile):
     """Listens to overpasses and writes the observations of all segments to a Parquet file, overpass by overpass.
 
     Sums are of whole numbers, so that neither blocks nor the order of pixels change a bit. Memory: one block, and per
@@ -105,28 +104,14 @@ class ObservationWriter:
     """
 
     def __init__(self, target: Path, plan: SeriesPlan, segments: SegmentLabels) -> None:
-        self._target = target
-        self._schema = observations_schema(plan.indices)
+        super().__init__(target, observations_schema(plan.indices))
         self._segments = segments
         highest = int(segments.ids[-1]) if len(segments.ids) else 0
         self._place = np.zeros(highest + 1, np.uint32)
         self._place[segments.ids] = np.arange(1, len(segments.ids) + 1, dtype=np.uint32)
         self._place[0] = 0
         self._overpass: SeriesOverpass | None = None
-        self._writer: pq.ParquetWriter | None = None
         self.rows = 0
-
-    def __enter__(self) -> ObservationWriter:
-        self._writer = pq.ParquetWriter(self._target, self._schema, compression="zstd")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        if kind is not None:
-            self._target.unlink(missing_ok=True)
 
     def begin(self, overpass: SeriesOverpass) -> None:
         """Start the sums of an overpass."""
@@ -156,7 +141,7 @@ class ObservationWriter:
 
     def end(self) -> None:
         """Write the rows of the overpass, one row group per `SEGMENTS_AT_ONCE` segments."""
-        if self._overpass is None or self._writer is None:
+        if self._overpass is None:
             raise ValueError("no overpass has begun")
         pixels, seen, clear = self._segments.pixels, self._seen[1:], self._clear[1:]
         if (seen > pixels).any():
@@ -172,7 +157,7 @@ class ObservationWriter:
                 sums = {name: total[1:][rows] for name, total in self._sums.items()}
                 indices = mean_indices(self._overpass.source, sums, clear[rows])
                 table = self._table(self._overpass, rows, clear[rows], indices)
-                self._writer.write_table(table, row_group_size=len(rows))
+                self._add(table)
                 self.rows += len(rows)
         self._overpass = None
 

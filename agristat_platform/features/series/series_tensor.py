@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agristat_platform.features.errors import LayerTableError, UnknownIndexError
+from agristat_platform.features.series.row_group_files import RowGroupFile
 from agristat_platform.features.series.series_channels import series_channel
 from agristat_platform.timeseries import SERIES_FLAGS, SeasonSeries
 
@@ -98,7 +98,7 @@ def tensor_schema(channels: Sequence[str], dates: Sequence[date]) -> pa.Schema:
     )
 
 
-class TensorWriter:
+class TensorWriter(RowGroupFile):
     """Writes `tensor.parquet`, a row group a portion of segments; memory is that of a portion.
 
     Use as a context manager; leaving it with an error leaves no file.
@@ -115,22 +115,8 @@ class TensorWriter:
 
     def __init__(self, target: Path, channels: Sequence[str], dates: Sequence[date]) -> None:
         self.channels = tuple(channels)
-        self._target, self._samples = target, len(dates)
-        self._schema = tensor_schema(self.channels, dates)
+        super().__init__(target, tensor_schema(self.channels, dates))
         self._taken: dict[str, SeasonSeries] = {}
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> TensorWriter:
-        self._writer = pq.ParquetWriter(self._target, self._schema, compression="zstd")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        if kind is not None:
-            self._target.unlink(missing_ok=True)
 
     def take(self, channel: str, series: SeasonSeries) -> None:
         """Keep a channel's series of the portion."""
@@ -139,8 +125,8 @@ class TensorWriter:
     def write(self, ids: npt.NDArray[np.uint32]) -> None:
         """Write the portion's segments, of which every channel has been taken."""
         lacking = [name for name in self.channels if name not in self._taken]
-        if self._writer is None or lacking:
-            raise ValueError(f"the tensor is not open, or lacks {', '.join(lacking)}")
+        if lacking:
+            raise ValueError(f"the tensor lacks {', '.join(lacking)}")
         taken = [self._taken[name] for name in self.channels]
         values = np.stack([series.values for series in taken], axis=-1).astype(np.float32, copy=False)
         lists = {
@@ -154,7 +140,7 @@ class TensorWriter:
         arrays = [pa.array(ids, pa.uint32())]
         for name in _LISTS:
             arrays.append(_nested(lists[name], self._schema.field(name).type))
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(ids))
+        self._add(pa.Table.from_arrays(arrays, schema=self._schema))
         self._taken = {}
 
 
