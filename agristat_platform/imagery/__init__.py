@@ -2,7 +2,7 @@
 
 from agristat_platform.imagery.access import FileAccess
 from agristat_platform.imagery.collections import COLLECTIONS, Band, Collection, collection_table, requested_bands
-from agristat_platform.imagery.composite_items import composite_documents, composite_items, projection_fields
+from agristat_platform.imagery.composite_items import composite_documents, composite_items
 from agristat_platform.imagery.composite_key import item_state
 from agristat_platform.imagery.composite_mosaic import assemble_file
 from agristat_platform.imagery.composite_plan import CompositePlan, PlannedLayer, plan_composites
@@ -37,6 +37,7 @@ from agristat_platform.imagery.errors import (
     UnknownCollectionError,
     UnreadableSceneError,
 )
+from agristat_platform.imagery.grid_items import grid_item, projection_fields
 from agristat_platform.imagery.harmonisation import to_landsat, to_sentinel_2
 from agristat_platform.imagery.ingest import IngestedWindows, ingest_kept_scenes, ingest_windows
 from agristat_platform.imagery.layers import (
@@ -157,6 +158,7 @@ __all__ = [
     "files_of_kept_scenes",
     "find_sen2cor",
     "finished_unit",
+    "grid_item",
     "href_of",
     "ingest_kept_scenes",
     "ingest_windows",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyproj
 import pystac
-import shapely
 
-from agristat_platform.catalogue import Grid, reproject
+from agristat_platform.catalogue import Grid
 from agristat_platform.imagery.collections import collection_table
+from agristat_platform.imagery.grid_items import grid_item, projection_fields
 
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 EXTENSIONS = (
@@ -79,44 +78,18 @@ def _said(simulated: bool) -> str:
 
 def _item(file: str, rows: Sequence[Mapping[str, Any]], grid: Grid, name: str, simulated: bool) -> pystac.Item:
     first, stem = rows[0], Path(file).stem
-    start, last = _moment(first["interval_start"]), _moment(first["interval_end"]) - timedelta(seconds=1)
-    footprint = shapely.set_precision(reproject(shapely.box(*grid.bounds), grid.crs, "EPSG:4326"), 1e-7)
-    item = pystac.Item(
-        f"{name}-{stem}",
-        shapely.geometry.mapping(footprint),
-        [round(value, 7) for value in footprint.bounds],
-        None,
-        {
-            "title": f"{_said(simulated)}{first['collection']}, {first['interval_start']} to {last.date()}",
-            "gsd": grid.transform.a,
-            **projection_fields(grid),
-        },
-        start_datetime=start,
-        end_datetime=last,
-        stac_extensions=list(EXTENSIONS),
-    )
+    start, end = first["interval_start"], first["interval_end"]
+    properties = {
+        "title": f"{_said(simulated)}{first['collection']}, {start} to {end - timedelta(days=1)}",
+        "gsd": grid.transform.a,
+        **projection_fields(grid),
+    }
+    item = grid_item(f"{name}-{stem}", grid, start, end, properties, EXTENSIONS)
     asset = pystac.Asset(
         f"./{file}", media_type=COG_TYPE, roles=["data"], extra_fields={"bands": [_band(row) for row in rows]}
     )
     item.add_asset("composite", asset)
     return item
-
-
-def _moment(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
-def projection_fields(grid: Grid) -> dict[str, Any]:
-    """Fields of STAC's projection extension for files on this grid; WKT2 where the CRS has no EPSG code."""
-    crs = pyproj.CRS.from_user_input(grid.crs)
-    epsg = crs.to_epsg()
-    own = {"proj:code": f"EPSG:{epsg}"} if epsg else {"proj:code": None, "proj:wkt2": crs.to_wkt("WKT2_2019")}
-    return {
-        **own,
-        "proj:shape": list(grid.shape),
-        "proj:transform": list(grid.transform)[:6],
-        "proj:bbox": list(grid.bounds),
-    }
 
 
 def _band(row: Mapping[str, Any]) -> dict[str, Any]:

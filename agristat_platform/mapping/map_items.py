@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pystac
-import shapely
 
-from agristat_platform.catalogue import CropNomenclature, Grid, reproject
-from agristat_platform.imagery import projection_fields
+from agristat_platform.catalogue import CropNomenclature, Grid
+from agristat_platform.imagery import grid_item, projection_fields
 from agristat_platform.mapping.crop_layers import (
     CONFIDENCE_FILE,
     CROP_MAP_FILE,
@@ -74,27 +73,18 @@ def crop_map_item(
         `rel`, `href`, and optionally `type` and `title` of links to where the map came from.
     """
     said = "SIMULATED. " if simulated else ""
-    footprint = shapely.set_precision(reproject(shapely.box(*grid.bounds), grid.crs, "EPSG:4326"), 1e-7)
-    item = pystac.Item(
-        f"{region}-{season}-crop-map",
-        shapely.geometry.mapping(footprint),
-        [round(value, 7) for value in footprint.bounds],
-        None,
-        {
-            "title": f"{said}Crop map of {region}, season {season}",
-            "description": f"{said}Class of every segment, its confidence, and the second class. {NOT_AN_ESTIMATE}",
-            "gsd": grid.transform.a,
-            "agristat:region": region,
-            "agristat:season": season,
-            "agristat:nomenclature": nomenclature.code,
-            "agristat:simulated": simulated,
-            "agristat:pixel_counts_are_an_estimate": False,
-            **projection_fields(grid),
-        },
-        start_datetime=_moment(start),
-        end_datetime=_moment(end) - timedelta(seconds=1),
-        stac_extensions=list(EXTENSIONS),
-    )
+    properties = {
+        "title": f"{said}Crop map of {region}, season {season}",
+        "description": f"{said}Class of every segment, its confidence, and the second class. {NOT_AN_ESTIMATE}",
+        "gsd": grid.transform.a,
+        "agristat:region": region,
+        "agristat:season": season,
+        "agristat:nomenclature": nomenclature.code,
+        "agristat:simulated": simulated,
+        "agristat:pixel_counts_are_an_estimate": False,
+        **projection_fields(grid),
+    }
+    item = grid_item(f"{region}-{season}-crop-map", grid, start, end, properties, EXTENSIONS)
     pixels = dict(zip(counts["class_id"].to_pylist(), counts["pixels"].to_pylist(), strict=True))
     everything = grid.shape[0] * grid.shape[1]
     classified = round(100 * sum(pixels.values()) / everything, 2)
@@ -141,7 +131,3 @@ def _class(value: int, name: str, title: str, count: int | None, everything: int
     if count is not None:
         row |= {"count": count, "percentage": round(100 * count / everything, 4)}
     return row
-
-
-def _moment(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
