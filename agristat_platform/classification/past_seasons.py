@@ -1,0 +1,153 @@
+"""Which labelled curves of past seasons teach recognition of a season, and what the season's classes are taken to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from agristat_platform.classification.errors import InvalidSharesError
+from agristat_platform.classification.labels import listed
+from agristat_platform.classification.teaching_series import DroppedCurve, curves_of
+
+COMES_BACK = 0.05  # of the shares with `last_season`
+
+
+@dataclass(frozen=True)
+class PastCurves:
+    """Labelled curves that teach; row i of every array belongs together.
+
+    Attributes
+    ----------
+    series:
+        float32 (n, samples, channels), NaN = missing.
+    labels, seasons, places:
+        str (n,): crop code, key of the season, key of the place.
+    label_ids:
+        str (n,), unique within a season.
+    dropped:
+        Curves of past seasons that don't teach, with the reason.
+    """
+
+    series: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.str_]
+    seasons: npt.NDArray[np.str_]
+    places: npt.NDArray[np.str_]
+    label_ids: npt.NDArray[np.str_]
+    dropped: tuple[DroppedCurve, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Codes that are taught, sorted."""
+        return tuple(sorted(set(self.labels.tolist())))
+
+    @property
+    def dropped_counts(self) -> dict[str, int]:
+        """Number of curves that don't teach, by reason."""
+        return dict(sorted(Counter(row[3] for row in self.dropped).items()))
+
+
+def past_curves(
+    carried: pa.Table,
+    *,
+    seasons: int | None = None,
+    crops: Collection[str] | None = None,
+    least_samples: int = 3,
+) -> PastCurves:
+    """Choose the curves that teach among those of past seasons.
+
+    Parameters
+    ----------
+    carried:
+        `teaching_series.carried_rows`.
+    seasons:
+        The number of seasons that teach, the latest; None: all (`older_season`).
+    crops:
+        Codes that may be recognised; None: all (`not_among_crops`).
+    least_samples:
+        A crop with fewer curves in these seasons is left out (`too_few_samples`).
+    """
+    columns = {name: carried[name].to_pylist() for name in ("season", "label_id", "crop_code", "place")}
+    latest = sorted(set(columns["season"]))[-seasons if seasons else None :]
+    reasons = [
+        "older_season"
+        if season not in latest
+        else "not_among_crops"
+        if crops is not None and code not in crops
+        else None
+        for season, code in zip(columns["season"], columns["crop_code"], strict=True)
+    ]
+    number = Counter(code for code, reason in zip(columns["crop_code"], reasons, strict=True) if reason is None)
+    few = {code for code, count in number.items() if count < least_samples}
+    reasons = [
+        "too_few_samples" if reason is None and code in few else reason
+        for code, reason in zip(columns["crop_code"], reasons, strict=True)
+    ]
+    detail = {
+        "older_season": f"the latest {seasons} seasons teach",
+        "not_among_crops": "crops leaves it out",
+        "too_few_samples": f"fewer than {least_samples} curves of its crop",
+    }
+    dropped: list[DroppedCurve] = [
+        (columns["season"][i], columns["label_id"][i], columns["crop_code"][i], reason, detail[reason])
+        for i, reason in enumerate(reasons)
+        if reason is not None
+    ]
+    rows = carried.take(pa.array([i for i, reason in enumerate(reasons) if reason is None], pa.int64()))
+    texts = {name: np.array(rows[name].to_pylist(), dtype=str) for name in columns}
+    return PastCurves(
+        curves_of(rows), texts["crop_code"], texts["season"], texts["place"], texts["label_id"], tuple(dropped)
+    )
+
+
+def assumed_shares(
+    past: PastCurves, wanted: Literal["unknown", "last_season"] | Mapping[str, float]
+) -> tuple[dict[str, float] | None, tuple[str, ...]]:
+    """Shares of the classes that are taught in the season to be recognised, None = unknown, and what is to be said of them.
+
+    Official shares may name crops of which no curve teaches: these can't be recognised, and the others' shares are raised
+    to sum to 1.
+
+    Raises
+    ------
+    InvalidSharesError
+        No crop that they name is taught.
+    """
+    if wanted == "unknown":
+        return None, ("shares of crops in this season are unknown: the gate chose what to assume",)
+    if wanted == "last_season":
+        last = max(past.seasons.tolist())
+        codes = past.labels[past.seasons == last].tolist()
+        # a crop that the last season happens not to show can still come back
+        equal = COMES_BACK / len(past.classes)
+        shares = {code: (1 - COMES_BACK) * codes.count(code) / len(codes) + equal for code in past.classes}
+        return shares, (
+            f"shares of crops are those of the labelled curves of season {last}, {COMES_BACK:.0%} of them spread evenly",
+        )
+    official: Mapping[str, float] = wanted
+    known = {code: share for code, share in official.items() if code in past.classes}
+    total = sum(known.values())
+    if total <= 0:
+        raise InvalidSharesError(
+            f"target_shares name {listed(official)}, and no curve of a past season teaches any of them",
+            remedy=f"Give shares of crops that are taught: {listed(past.classes, 30)}",
+        )
+    notes = ["shares of crops were given"]
+    untaught = {code: share for code, share in official.items() if code not in known and share > 0}
+    if untaught:
+        notes.append(
+            f"given shares of {listed(f'{code} ({share:.1%})' for code, share in untaught.items())} can't be met: "
+            "no curve of a past season teaches these crops"
+        )
+    absent = [code for code in past.classes if not known.get(code)]
+    if absent:
+        notes.append(f"{listed(absent)} were taught but have no given share, so no segment is named so")
+    return {code: share / total for code, share in known.items()}, tuple(notes)
