@@ -1,7 +1,7 @@
 """Model cards: what a crop model was taught on, how well it does on labels, and what it must not be used for.
 
 After Mitchell et al. (2019), Model Cards for Model Reporting, FAT*. The same facts as JSON and as Markdown
-(`text`).
+(`text`). Versions of software are not on it: they stand in the manifest beside it, and a card says the same under each.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from agristat_platform.classification.cross_season import Gate
 from agristat_platform.classification.errors import InvalidLabelsError, LengthMismatchError
 from agristat_platform.classification.evaluation import NOTE, AccuracyReport
 from agristat_platform.classification.labels import listed
-from agristat_platform.provenance import collect_environment
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2  # 1 held versions of software, with which its content changed
 INTENDED_USE = (
     "Naming the crop of segments of this region in the seasons named, for crop maps, strata and auxiliary variables of a survey.",
     "Comparing options on the labels described here.",
@@ -35,7 +34,6 @@ LIMITS = (
     "Accuracy is that on the labels described here. If these were picked by convenience, so is the figure.",
     "Confidence is the model's own and may be too high in a season unlike those it was taught on.",
 )
-_PACKAGES = ("agristat_platform", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "lightgbm", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,6 @@ class ModelCard:
     intended_use: tuple[str, ...]
     not_for: tuple[str, ...]
     limits: tuple[str, ...]
-    versions: dict[str, str]
 
     def document(self) -> dict[str, Any]:
         """The card as JSON values: NaN and what can't be had are None; keys are stable within `format`."""
@@ -142,7 +139,6 @@ class ModelCard:
                 "intended_use": list(self.intended_use),
                 "not_for": list(self.not_for),
                 "limits": list(self.limits),
-                "versions": self.versions,
             }
         )
 
@@ -163,7 +159,6 @@ def model_card(
     intended_use: Sequence[str] = (),
     not_for: Sequence[str] = (),
     limits: Sequence[str] = (),
-    versions: Mapping[str, str] | None = None,
 ) -> ModelCard:
     """Put a card together; what every model is for, not for and limited by is always on it.
 
@@ -186,8 +181,6 @@ def model_card(
         Say on top that no figure is of a real place.
     intended_use, not_for, limits:
         Sentences added to `INTENDED_USE`, `NOT_FOR` and `LIMITS`.
-    versions:
-        Of software; None takes those installed.
 
     Raises
     ------
@@ -214,7 +207,6 @@ def model_card(
         intended_use=(*INTENDED_USE, *intended_use),
         not_for=(*NOT_FOR, *not_for),
         limits=(*LIMITS, *lacking, *limits),
-        versions=dict(versions) if versions is not None else _versions(),
     )
 
 
@@ -245,12 +237,6 @@ def taught_on(
         by_class = counts.setdefault(season, {})
         by_class[code] = by_class.get(code, 0) + 1
     return TaughtOn(counts, dict(sources or {}), dict(dropped or {}))
-
-
-def _versions() -> dict[str, str]:
-    environment = collect_environment()
-    found = {name: environment.packages[name] for name in _PACKAGES if name in environment.packages}
-    return {"python": environment.python, **found}
 
 
 def _plain(value: Any) -> Any:

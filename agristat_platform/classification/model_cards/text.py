@@ -39,8 +39,6 @@ def card_markdown(card: ModelCard) -> str:
         else "None: probabilities are as the model gives them.",
         "## Limits",
         _bullets(card.limits),
-        "## Versions",
-        _table(["software", "version"], facts["versions"].items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -71,11 +69,30 @@ def _gate(facts: Mapping[str, Any] | None) -> list[str]:
     chosen = ", ".join(f"{stage}: {option}" for stage, option in facts["chosen"].items())
     parts = [f"The gate is {verdict}. Chosen: {chosen}.", _bullets(facts["reasons"])]
     parts += [_table(names, rows)] if rows else []
-    if facts["diagnostics"]:
-        parts.append(_table(["diagnostic", "value"], facts["diagnostics"].items()))
+    parts += _diagnostics(facts["diagnostics"])
     if facts["dropped"]:
         parts.append(_table(["samples left out because", "number"], facts["dropped"].items()))
     return parts
+
+
+def _diagnostics(diagnostics: Mapping[str, Any]) -> list[str]:
+    """Figures one below the other; shares by class, of which there are several, side by side."""
+    shares = {
+        name: value for name, value in diagnostics.items() if name.endswith("_shares") and isinstance(value, dict)
+    }
+    single = [(_words(name), _joined(value)) for name, value in diagnostics.items() if name not in shares]
+    classes = sorted({code for by_class in shares.values() for code in by_class})
+    rows = [[code, *(_share(by_class.get(code)) for by_class in shares.values())] for code in classes]
+    tables = [_table(["diagnostic", "value"], single), _table(["class", *map(_words, shares)], rows)]
+    return [table for table in tables if table]
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1%}"
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(_cell, value)) if isinstance(value, list) else value
 
 
 def _accuracy(facts: Mapping[str, Any] | None) -> list[str]:
