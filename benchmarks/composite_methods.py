@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import statistics
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from timing import speed
 
 from agristat_platform.imagery.best_pixel import cloud_distance
 from agristat_platform.imagery.clear_bits import pack_clear
@@ -32,17 +31,6 @@ from agristat_platform.imagery.compositing_methods import METHODS, compose_bands
 from agristat_platform.imagery.geometric_median import TOLERANCE
 from agristat_platform.imagery.medians import clear_median, masked_median
 from agristat_platform.imagery.percentiles import masked_percentiles_stored
-
-
-def speed(work: Callable[[], Any], pixels: int, repeats: int) -> tuple[float, Any]:
-    """Median million pixels per CPU second, and the last result; the first run compiles."""
-    result = work()
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = work()
-        seconds.append(time.process_time() - start)
-    return pixels / statistics.median(seconds) / 1e6, result
 
 
 def observations(dates: int, bands: int, side: int) -> tuple[NDArray[np.uint16], dict[str, NDArray[np.bool_]]]:
@@ -98,7 +86,7 @@ def main() -> None:
             def work(method: str = method, bits: NDArray[Any] = bits) -> Any:
                 return compose_bands(method, stack, bits, nodata=0, days=days, target_day=options.dates / 2)
 
-            middle, composed = speed(work, pixels, options.repeats)
+            (middle, *_), composed = speed(work, pixels, options.repeats)
             tracemalloc.start()
             work()
             share = tracemalloc.get_traced_memory()[1] / stack.nbytes
@@ -109,7 +97,7 @@ def main() -> None:
         if hdstats is not None:
             reflectance = np.where(clear[:, None], stack * np.float32(1e-4), np.nan).astype(np.float32)
             last = np.ascontiguousarray(reflectance.transpose(2, 3, 1, 0))
-            theirs, values = speed(partial(hdstats, last, eps=TOLERANCE), pixels, options.repeats)
+            (theirs, *_), values = speed(partial(hdstats, last, eps=TOLERANCE), pixels, options.repeats)
             centre = np.nan_to_num(np.moveaxis(values, -1, 0)) * 1e4
             sums = [sum_of_distances(stack, clear, made) for made in (median, centre)]
             print(f"  {'hdstats.nangeomedian_pcm':32}{theirs:8.2f}")
@@ -126,7 +114,7 @@ def main() -> None:
         "cloud_distance of a date, 500 m": lambda: cloud_distance(np.where(skies["cloud together"][0], 1, 2), 10, 500),
     }
     for name, call in works.items():
-        print(f"{name:34}{speed(call, pixels, options.repeats)[0]:8.2f}")
+        print(f"{name:34}{speed(call, pixels, options.repeats)[0].median:8.2f}")
 
 
 if __name__ == "__main__":

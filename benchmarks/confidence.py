@@ -14,7 +14,6 @@ drawn, weighted back to the strata's shares of the population.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from mato_grosso_series import read
 from sklearn.ensemble import ExtraTreesClassifier
 
 from agristat_platform.classification.review import (
@@ -38,7 +37,6 @@ from agristat_platform.classification.review import (
     reliability_table,
 )
 
-LAYERS = ("blue", "red", "nir", "mir", "ndvi", "evi")
 SCORES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("LAC", {"score": "lac"}),
     ("APS", {"score": "aps"}),
@@ -57,18 +55,10 @@ class Population:
     past: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
 
 
-def read() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def flat_series() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Series (n, steps × layers), season, place and label of each sample."""
-    path = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data")) / "mato_grosso_modis" / "series.parquet"
-    if not path.is_file():
-        raise SystemExit(f"{path} isn't there: set AGRISTAT_REAL_DATA to the folder with the real data")
-    table = pq.read_table(path).sort_by([("sample_id", "ascending"), ("step", "ascending")])
-    steps = len(np.unique(np.asarray(table["step"])))
-    series = np.stack([np.asarray(table[layer]) for layer in LAYERS], axis=1).reshape(-1, steps * len(LAYERS))
-    seasons = np.asarray(table["season_start_year"])[::steps]
-    lon, lat = (np.floor(np.asarray(table[name])[::steps] / 0.5) for name in ("longitude", "latitude"))
-    places = np.array([f"{x:.0f} {y:.0f}" for x, y in zip(lon, lat, strict=True)])
-    return series, seasons, places, np.array(table["label"].to_pylist()[::steps])
+    data = read()
+    return data.series.reshape(len(data.labels), -1), data.seasons, data.places, data.labels
 
 
 def trees_say(
@@ -88,7 +78,7 @@ def trees_say(
 
 
 def mato_grosso(seed: int) -> Population:
-    series, seasons, places, names = read()
+    series, seasons, places, names = flat_series()
     taught = seasons <= 2014
     classes = np.unique(names[taught])
     target = (seasons == 2015) & np.isin(names, classes)
@@ -225,7 +215,7 @@ def _weights_back(strata: list[dict[str, Any]], confidence: np.ndarray) -> np.nd
 
 def queue_against_chance(seed: int, size: int = 50) -> dict[str, float]:
     """Overall accuracy on parcels of 2015 in none of the samples, after `size` of them were reviewed and learned."""
-    series, seasons, _, names = read()
+    series, seasons, _, names = flat_series()
     taught = seasons <= 2014
     classes = np.unique(names[taught])
     target = np.flatnonzero((seasons == 2015) & np.isin(names, classes))

@@ -16,21 +16,19 @@ Macro-F1 is over the classes present in the target. "equal shares": probabilitie
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+from mato_grosso_series import read
 from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import accuracy
 from agristat_platform.classification.encoders import CnnGru, CropEncoder, Ltae, TempCnn, Training, export_onnx
 
 ARCHITECTURES = {"CNN-BiGRU": CnnGru(), "TempCNN": TempCnn(), "L-TAE": Ltae()}
-LAYERS = ("blue", "red", "nir", "mir", "ndvi", "evi")
 
 
 def speed(count: int, runs: int, names: list[str]) -> None:
@@ -124,15 +122,8 @@ def _line(name: str, encoder: CropEncoder, what: str, rates: np.ndarray, ratio: 
 
 def accuracy_on_real_labels(seeds: list[int], epochs: int, shift: float, names: list[str]) -> None:
     """Print overall accuracy and macro-F1 on the last season."""
-    path = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data")) / "mato_grosso_modis" / "series.parquet"
-    if not path.is_file():
-        raise SystemExit(f"{path} isn't there: set AGRISTAT_REAL_DATA to the folder with the real data")
-    table = pq.read_table(path).sort_by([("sample_id", "ascending"), ("step", "ascending")])
-    steps = len(np.unique(np.asarray(table["step"])))
-    series = np.stack([np.asarray(table[layer]) for layer in LAYERS], axis=1).reshape(-1, steps, len(LAYERS))
-    lon, lat = (np.floor(np.asarray(table[column])[::steps] / 0.5) for column in ("longitude", "latitude"))
-    places = np.array([f"{x:.0f} {y:.0f}" for x, y in zip(lon, lat, strict=True)])
-    labels, season = np.array(table["label"].to_pylist()[::steps]), np.asarray(table["season_start_year"])[::steps]
+    data = read()
+    series, labels, season, places = data.series, data.labels, data.seasons, data.places
     past, target = season <= 2014, season == 2015
     print(
         "| | shift, steps | seed | epochs run | overall accuracy | macro-F1 | with equal shares | CPU s |\n"

@@ -13,7 +13,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from timing import timed
 
 from agristat_platform.catalogue import FeatureSettings, Partition
 from agristat_platform.features import LayerTexture, SegmentStrips, segment_feature_columns, segment_texture
 from agristat_platform.imagery import LAYERS_SCHEMA
 from resources.draft import Draft
 from resources.layout import Place
-
-
-def timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Least CPU time of several runs, and the last result."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = work()
-        times.append(time.process_time() - start)
-    return min(times), result
 
 
 def memory(side: int, segments: int, n_layers: int, names: tuple[str, ...]) -> None:

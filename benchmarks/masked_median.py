@@ -10,29 +10,17 @@ repeats; million pixels of one band a second. Medians must agree: exactly in flo
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from timing import speed
 
 from agristat_platform.imagery.geometric_median import geometric_median
 from agristat_platform.imagery.medians import masked_median
 from agristat_platform.imagery.medoid import medoid
 from agristat_platform.imagery.percentiles import masked_percentiles
-
-
-def speed(work: Callable[[], Any], pixels: int, repeats: int) -> tuple[float, float, float, Any]:
-    """Median, least and greatest million pixels per CPU second, and the last result; the first run compiles."""
-    result = work()
-    speeds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = work()
-        speeds.append(pixels / (time.process_time() - start) / 1e6)
-    return statistics.median(speeds), min(speeds), max(speeds), result
 
 
 def peers() -> dict[str, Callable[..., Any]]:
@@ -64,9 +52,9 @@ def main() -> None:
     print(f"{'':34}{'Mpx/s':>8}{'least':>8}{'most':>8}")
 
     def show(name: str, work: Callable[[], Any], pixels: int) -> tuple[float, Any]:
-        middle, least, most, result = speed(work, pixels, options.repeats)
-        print(f"{name:34}{middle:8.2f}{least:8.2f}{most:8.2f}")
-        return middle, result
+        found, result = speed(work, pixels, options.repeats)
+        print(f"{name:34}{found.median:8.2f}{found.least:8.2f}{found.greatest:8.2f}")
+        return found.median, result
 
     integers, (median, _) = show("masked_median, uint16", lambda: masked_median(stack, 0), stack[0].size)
     decimals, (exact, _) = show("masked_median, float32", lambda: masked_median(floats, np.nan), stack[0].size)

@@ -15,13 +15,10 @@ no earlier season had are left out. "Plain" is nothing adapted, against which ha
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+from mato_grosso_series import LabelledSeries, read
 from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import accuracy
@@ -33,35 +30,12 @@ from agristat_platform.classification.cross_season.recognition import past_evide
 from agristat_platform.classification.cross_season.samples import check_samples
 from agristat_platform.classification.cross_season.target_season import fit_target
 
-LAYERS = ("blue", "red", "nir", "mir", "ndvi", "evi")
 NOT_CROPS = ("Cerrado", "Forest", "Pasture", "Soy_Fallow")
-CELL_DEGREES = 0.5
 SMALLER = MemberSettings(trees=60, rounds=30, kernel_columns=840, copies=1, bags=1)
 PAIRS = range(2003, 2016)
 
 
-@dataclass(frozen=True)
-class Data:
-    series: np.ndarray
-    labels: np.ndarray
-    seasons: np.ndarray
-    places: np.ndarray
-
-
-def read() -> Data:
-    path = Path(os.environ.get("AGRISTAT_REAL_DATA", "../shared/data")) / "mato_grosso_modis" / "series.parquet"
-    if not path.is_file():
-        raise SystemExit(f"{path} isn't there: set AGRISTAT_REAL_DATA to the folder with the real data")
-    table = pq.read_table(path).sort_by([("sample_id", "ascending"), ("step", "ascending")])
-    steps = len(np.unique(np.asarray(table["step"])))
-    series = np.stack([np.asarray(table[layer]) for layer in LAYERS], axis=1).reshape(-1, steps, len(LAYERS))
-    lon, lat = (np.floor(np.asarray(table[name])[::steps] / CELL_DEGREES) for name in ("longitude", "latitude"))
-    places = np.array([f"{x:.0f} {y:.0f}" for x, y in zip(lon, lat, strict=True)])
-    labels = np.array(table["label"].to_pylist()[::steps])
-    return Data(series, labels, np.asarray(table["season_start_year"])[::steps], places)
-
-
-def task(data: Data, name: str) -> tuple[np.ndarray, np.ndarray]:
+def task(data: LabelledSeries, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from, and rows to name."""
     if name == "crops":
         return data.seasons <= 2014, data.seasons == 2015
@@ -78,7 +52,9 @@ def taught(labels: np.ndarray) -> np.ndarray:
     return np.asarray(names[counts >= LEAST_SAMPLES])
 
 
-def run(data: Data, name: str, seed: int, every_option: bool, settings: MemberSettings) -> tuple[float, float]:
+def run(
+    data: LabelledSeries, name: str, seed: int, every_option: bool, settings: MemberSettings
+) -> tuple[float, float]:
     """Print one task's figures with one seed; return overall accuracy and macro-F1."""
     training, target = task(data, name)
     training &= np.isin(data.labels, taught(data.labels[training]))

@@ -15,8 +15,6 @@ import argparse
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("GDAL_NUM_THREADS", "1")
@@ -28,6 +26,7 @@ import pystac
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
+from timing import cpu_seconds
 
 from agristat_platform.imagery import collection_table
 from agristat_platform.imagery.reading import Marks, SceneReader
@@ -65,13 +64,6 @@ def read_on_grid(items: list[pystac.Item], band: str, side: int) -> int:
     return pixels
 
 
-def cpu_seconds(work: Callable[[], int]) -> float:
-    """CPU time of one round."""
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
 def compare(side: int, dates: int, repeats: int) -> None:
     """Print both and the ratio, by band."""
     with tempfile.TemporaryDirectory() as directory:
@@ -87,8 +79,8 @@ def compare(side: int, dates: int, repeats: int) -> None:
                 read_on_grid(items, band, side),
             )  # files into the page cache, kernels compiled
             for _ in range(repeats):
-                rounds["rasterio"].append(cpu_seconds(lambda band=band, zoom=zoom: read_plain(items, band, zoom)))
-                rounds["SceneReader"].append(cpu_seconds(lambda band=band: read_on_grid(items, band, side)))
+                rounds["rasterio"].append(cpu_seconds(lambda band=band, zoom=zoom: read_plain(items, band, zoom))[0])
+                rounds["SceneReader"].append(cpu_seconds(lambda band=band: read_on_grid(items, band, side))[0])
             plain, ours = (statistics.median(rounds[name]) for name in ("rasterio", "SceneReader"))
             spread = [f"{min(times):.2f}-{max(times):.2f}" for times in rounds.values()]
             print(f"{band}: rasterio {plain:.2f} s ({spread[0]}), SceneReader {ours:.2f} s ({spread[1]}), "

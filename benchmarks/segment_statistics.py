@@ -15,9 +15,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import rasterio
 import shapely
 from affine import Affine
 from rasterio.windows import Window
+from timing import timed
 
 from agristat_platform.features import LayerStatistics, SegmentPixels, SegmentStrips
 
@@ -42,16 +42,6 @@ def squares(rows: int, side: int) -> np.ndarray:
     return np.kron(
         np.arange(1, across**2 + 1, dtype=np.uint32).reshape(across, across), np.ones((side, side), np.uint32)
     )
-
-
-def timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Least CPU time of several runs, and the last result."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = work()
-        times.append(time.process_time() - start)
-    return min(times), result
 
 
 def report(work: str, values: int, ours: float, peer: str = "", theirs: float = 0.0) -> None:

@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from affine import Affine
 from scipy import ndimage
+from timing import cpu_seconds, timed
 
 from agristat_platform.features import SegmentPixels
 from agristat_platform.segmentation import parcel_agreement, segment_clusters, segment_image, segment_polygons
@@ -46,22 +47,12 @@ def fields(rows: int, cols: int, bands: int, noise: float, seed: int) -> np.ndar
     return np.ascontiguousarray(image.clip(1, 60_000).astype(np.uint16))
 
 
-def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
-    """Least CPU time of several runs, and the last result."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        result = work()
-        times.append(time.process_time() - start)
-    return min(times), result
-
-
 def in_turn(ours: Callable[[], Any], theirs: Callable[[], Any], turns: int) -> tuple[np.ndarray, Any, Any]:
     """CPU seconds of each turn, (turns, 2), and the last results."""
     seconds = np.empty((turns, 2))
     for turn in range(turns):
-        seconds[turn, 0], own = timed(ours, repeats=1)
-        seconds[turn, 1], peer = timed(theirs, repeats=1)
+        seconds[turn, 0], own = cpu_seconds(ours)
+        seconds[turn, 1], peer = cpu_seconds(theirs)
     return seconds, own, peer
 
 
