@@ -35,7 +35,7 @@ _TYPE_NAMES = (
 )
 
 
-def geometry_metadata(
+def geoparquet_metadata(
     crs: Any,
     geometry_types: Iterable[str] = (),
     bbox: Sequence[float] | None = None,
@@ -43,8 +43,8 @@ def geometry_metadata(
     column: str = "geometry",
     boxes: str | None = None,
     counterclockwise: bool = False,
-) -> dict[str, Any]:
-    """The `geo` object of a file with one WKB geometry column, as a dict.
+) -> dict[bytes, bytes]:
+    """Key and value that go into an Arrow schema's metadata: the `geo` object of a file with one WKB geometry column.
 
     Parameters
     ----------
@@ -78,23 +78,8 @@ def geometry_metadata(
         described["covering"] = {"bbox": {side: [boxes, side] for side in ("xmin", "ymin", "xmax", "ymax")}}
     if counterclockwise:
         described["orientation"] = "counterclockwise"
-    return {"version": GEOPARQUET_VERSION, "primary_column": column, "columns": {column: described}}
-
-
-def geoparquet_metadata(
-    crs: Any,
-    geometry_types: Iterable[str] = (),
-    bbox: Sequence[float] | None = None,
-    *,
-    column: str = "geometry",
-    boxes: str | None = None,
-    counterclockwise: bool = False,
-) -> dict[bytes, bytes]:
-    """`geometry_metadata` as the key and value that go into an Arrow schema's metadata; same arguments and errors."""
-    described = geometry_metadata(
-        crs, geometry_types, bbox, column=column, boxes=boxes, counterclockwise=counterclockwise
-    )
-    return {b"geo": json.dumps(described, sort_keys=True).encode()}
+    geo = {"version": GEOPARQUET_VERSION, "primary_column": column, "columns": {column: described}}
+    return {b"geo": json.dumps(geo, sort_keys=True).encode()}
 
 
 def with_geometry(table: pa.Table, crs: Any, column: str = "geometry") -> pa.Table:

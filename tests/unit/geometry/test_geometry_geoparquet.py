@@ -12,7 +12,7 @@ from agristat_platform.geometry import (
     GeometryColumnError,
     GeometryCrsError,
     geometry_crs,
-    geometry_metadata,
+    geoparquet_metadata,
     read_geometry,
     with_geometry,
 )
@@ -77,7 +77,7 @@ def test_bad_input_is_named():
     with pytest.raises(GeometryColumnError, match="row 1"):
         read_geometry(pa.table({"geometry": [shapely.to_wkb(shapely.Point(0, 0)), b"\x01\x02"]}))
     with pytest.raises(GeometryCrsError, match="EPSG:0"):
-        geometry_metadata("EPSG:0")
+        geoparquet_metadata("EPSG:0")
     with pytest.raises(GeometryCrsError, match="no GeoParquet metadata"):
         geometry_crs(pa.table({"geometry": [b""]}))
 
