@@ -44,6 +44,8 @@ class Samples:
         int64 (n,), number of the sample's place.
     places_given:
         Whether places were given; otherwise each sample is a place of its own.
+    rows:
+        int64 (n,), positions of these samples among those given.
     dropped:
         Samples left out by reason.
     """
@@ -55,6 +57,7 @@ class Samples:
     season_names: tuple[Any, ...]
     place: np.ndarray
     places_given: bool
+    rows: np.ndarray
     dropped: dict[str, int]
 
     def __len__(self) -> int:
@@ -121,7 +124,15 @@ def check_samples(series: Any, labels: Sequence[Any], seasons: Sequence[Any], pl
     filled, support = fill_gaps(values[kept])
     place = np.arange(len(values)) if places is None else np.unique([str(p) for p in places], return_inverse=True)[1]
     return Samples(
-        Curves(filled, support), classes, label, season[kept], season_names, place[kept], places is not None, dropped
+        Curves(filled, support),
+        classes,
+        label,
+        season[kept],
+        season_names,
+        place[kept],
+        places is not None,
+        np.flatnonzero(kept),
+        dropped,
     )
 
 

@@ -96,18 +96,29 @@ class TargetSeason:
         )
 
 
+def fit_all(trials: Trials, amplitude: float) -> Bags:
+    """Fit members on all samples; they serve any target. `amplitude` of the warped copies in steps."""
+    samples = trials.samples
+    return fit_bags(
+        samples.curves, samples.label, samples.place, amplitude=amplitude, settings=trials.settings, seed=trials.seed
+    )
+
+
 def fit_target(
-    trials: Trials, series: np.ndarray, given: np.ndarray | None, amplitude: float, *, align: bool
+    trials: Trials,
+    series: np.ndarray,
+    given: np.ndarray | None,
+    amplitude: float,
+    *,
+    align: bool,
+    members: Bags | None = None,
 ) -> TargetSeason:
     """Fit members on all samples and let them name some of the target's series, without `align` at no shift alone.
 
     `series` (m ≥ 1, steps, features), NaN = missing, at least one value in each; `given` (classes,) are the target's
-    shares or None; `amplitude` of the warped copies in steps.
+    shares or None; `amplitude` of the warped copies in steps; `members` are those of `fit_all`, None fits them.
     """
-    samples = trials.samples
-    members = fit_bags(
-        samples.curves, samples.label, samples.place, amplitude=amplitude, settings=trials.settings, seed=trials.seed
-    )
+    members = members or fit_all(trials, amplitude)
     rows = np.sort(np.random.default_rng(trials.seed).permutation(len(series))[:MOST_TOGETHER])
     some = Curves(*fill_gaps(series[rows]))
     numbers = range(-SEARCH, SEARCH + 1) if align else range(1)
