@@ -5,7 +5,6 @@ The same model gives the same bytes. A changed byte in either file is refused.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,18 @@ from agristat_platform.classification.fitting import EnsembleSettings, FittedEns
 from agristat_platform.classification.forest import Forest
 from agristat_platform.classification.network import Network
 from agristat_platform.classification.preparation import FeaturePreparation
-from agristat_platform.classification.sealed_files import SealedFormat, write_whole
+from agristat_platform.classification.sealed_files import SealedModel
 
 DESCRIPTION_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
 MODEL_FILES = (DESCRIPTION_FILE, TENSORS_FILE)
-SEALED = SealedFormat(
-    name="agristat crop ensemble", version=1, again="train the model again", content="a model description"
+SEALED = SealedModel(
+    name="agristat crop ensemble",
+    version=1,
+    again="train the model again",
+    content="a model description",
+    description_file=DESCRIPTION_FILE,
+    arrays_file=TENSORS_FILE,
 )
 
 _PREPARATION_ARRAYS = ("kept", "medians", "indicators", "centres", "scales", "missing_share")
@@ -42,14 +46,8 @@ def save_model(model: CropEnsemble, directory: Path | str) -> tuple[Path, Path]:
         The model has nothing to save.
     """
     fitted = model.fitted
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
     # No metadata inside the tensors: the writer orders it at random. Names are sorted by the writer itself.
-    tensors = safetensors.numpy.save(_tensors(fitted))
-    description = _description(fitted, hashlib.sha256(tensors).hexdigest())
-    write_whole(folder / TENSORS_FILE, tensors)
-    write_whole(folder / DESCRIPTION_FILE, SEALED.sealed(description))
-    return folder / DESCRIPTION_FILE, folder / TENSORS_FILE
+    return SEALED.write(directory, _description(fitted), safetensors.numpy.save(_tensors(fitted)))
 
 
 def load_model(directory: Path | str) -> CropEnsemble:
@@ -64,12 +62,8 @@ def load_model(directory: Path | str) -> CropEnsemble:
     ModelFileTamperedError
         A byte changed since writing, or the arrays don't make a model.
     """
-    folder = Path(directory)
-    description = SEALED.read(folder / DESCRIPTION_FILE)
-    path = folder / TENSORS_FILE
-    content = SEALED.content_of(path)
-    if hashlib.sha256(content).hexdigest() != description["tensors_sha256"]:
-        raise SEALED.tampered(path, "its sha256 is not the one in model.json")
+    description, content = SEALED.read_both(directory)
+    path = Path(directory) / TENSORS_FILE
     try:
         fitted = _rebuild(description, safetensors.numpy.load(content))
     except (KeyError, safetensors.SafetensorError) as reason:
@@ -94,10 +88,8 @@ def _tensors(fitted: FittedEnsemble) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
 
 
-def _description(fitted: FittedEnsemble, tensors_sha256: str) -> dict[str, Any]:
+def _description(fitted: FittedEnsemble) -> dict[str, Any]:
     return {
-        "format": SEALED.name,
-        "format_version": SEALED.version,
         "classes": list(fitted.classes),
         "class_counts": dict(zip(fitted.classes, fitted.class_counts, strict=True)),
         "feature_names": list(fitted.feature_names),
@@ -112,7 +104,6 @@ def _description(fitted: FittedEnsemble, tensors_sha256: str) -> dict[str, Any]:
             "numpy": np.__version__,
             "scikit-learn": sklearn.__version__,
         },
-        "tensors_sha256": tensors_sha256,
     }
 
 

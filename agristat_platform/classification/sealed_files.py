@@ -138,6 +138,58 @@ class SealedFormat:
             remedy=f"{self.restore} or {self.again}",
         )
 
+    def stamped(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A description with format and version."""
+        return {"format": self.name, "format_version": self.version, **body}
+
     def _canonical(self, body: dict[str, Any]) -> bytes:
         text = json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=self.nan)
         return (text + "\n").encode("utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedModel(SealedFormat):
+    """A model of two files: arrays, and their sealed description, which holds the sha256 of the arrays' file.
+
+    Attributes
+    ----------
+    description_file, arrays_file:
+        Their names within the model's directory.
+    """
+
+    description_file: str
+    arrays_file: str
+
+    def write(self, directory: Path | str, body: dict[str, Any], arrays: bytes) -> tuple[Path, Path]:
+        """Write description and arrays, each complete or not at all, and return their paths.
+
+        Parameters
+        ----------
+        directory:
+            Is made where it isn't there.
+        body:
+            The description without format, version, sha256 and seal.
+        arrays:
+            Content of the arrays' file.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        description = {**self.stamped(body), "tensors_sha256": hashlib.sha256(arrays).hexdigest()}
+        write_whole(folder / self.arrays_file, arrays)
+        write_whole(folder / self.description_file, self.sealed(description))
+        return folder / self.description_file, folder / self.arrays_file
+
+    def read_both(self, directory: Path | str) -> tuple[dict[str, Any], bytes]:
+        """Description and arrays of a model written by `write`.
+
+        Raises
+        ------
+        ModelFileMissingError, ModelFormatVersionError, ModelFileTamperedError
+            As `read`; tampered as well where the arrays are not those described.
+        """
+        folder = Path(directory)
+        description = self.read(folder / self.description_file)
+        content = self.content_of(folder / self.arrays_file)
+        if hashlib.sha256(content).hexdigest() != description.get("tensors_sha256"):
+            raise self.tampered(folder / self.arrays_file, f"its sha256 is not the one in {self.description_file}")
+        return description, content

@@ -5,7 +5,6 @@ The same encoder gives the same bytes. A changed byte in either file is refused.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import warnings
 from pathlib import Path
@@ -22,12 +21,17 @@ from agristat_platform.classification.encoders.torch_runtime import require_torc
 from agristat_platform.classification.encoders.training_history import Epoch
 from agristat_platform.classification.encoders.training_samples import SeriesFrame
 from agristat_platform.classification.errors import InvalidSettingsError
-from agristat_platform.classification.sealed_files import SealedFormat, whole_file, write_whole
+from agristat_platform.classification.sealed_files import SealedModel, whole_file
 
 DESCRIPTION_FILE = "encoder.json"
 TENSORS_FILE = "encoder.safetensors"
-SEALED = SealedFormat(
-    name="agristat temporal encoder", version=1, again="train the encoder again", content="a description of an encoder"
+SEALED = SealedModel(
+    name="agristat temporal encoder",
+    version=1,
+    again="train the encoder again",
+    content="a description of an encoder",
+    description_file=DESCRIPTION_FILE,
+    arrays_file=TENSORS_FILE,
 )
 
 
@@ -40,14 +44,9 @@ def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Pat
         The encoder has nothing to save.
     """
     frame = encoder.fitted_frame
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in encoder.network_.state_dict().items()}
-    tensors = safetensors.numpy.save(dict(sorted(arrays.items())))
     architecture, training = encoder.settings
     description = {
-        "format": SEALED.name,
-        "format_version": SEALED.version,
         "architecture": as_json(architecture),
         "training": as_json(training),
         "seed": encoder.seed,
@@ -65,11 +64,8 @@ def save_encoder(encoder: CropEncoder, directory: Path | str) -> tuple[Path, Pat
             "python": platform.python_version(),
             "torch": str(require_torch().__version__),
         },
-        "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
     }
-    write_whole(folder / TENSORS_FILE, tensors)
-    write_whole(folder / DESCRIPTION_FILE, SEALED.sealed(description))
-    return folder / DESCRIPTION_FILE, folder / TENSORS_FILE
+    return SEALED.write(directory, description, safetensors.numpy.save(dict(sorted(arrays.items()))))
 
 
 def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
@@ -87,11 +83,7 @@ def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
         See there.
     """
     folder = Path(directory)
-    description = SEALED.read(folder / DESCRIPTION_FILE)
-    path = folder / TENSORS_FILE
-    content = SEALED.content_of(path)
-    if hashlib.sha256(content).hexdigest() != description.get("tensors_sha256"):
-        raise SEALED.tampered(path, f"its sha256 is not the one in {DESCRIPTION_FILE}")
+    description, content = SEALED.read_both(folder)
     try:
         encoder = _described(description, device)
     except (KeyError, TypeError, ValueError, InvalidSettingsError) as reason:
@@ -106,7 +98,7 @@ def load_encoder(directory: Path | str, *, device: str = "cpu") -> CropEncoder:
         arrays = safetensors.numpy.load(content)
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
     except (RuntimeError, safetensors.SafetensorError) as reason:
-        raise SEALED.tampered(path, f"the weights don't make the network: {reason}") from reason
+        raise SEALED.tampered(folder / TENSORS_FILE, f"the weights don't make the network: {reason}") from reason
     encoder.network_ = network.eval()
     return encoder
 

@@ -29,8 +29,6 @@ def save_calibration(calibration: Calibration, directory: Path | str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CALIBRATION_FILE
     body = {
-        "format": SEALED.name,
-        "format_version": SEALED.version,
         "method": calibration.method,
         "classes": list(calibration.classes),
         "slopes": calibration.slopes.tolist(),
@@ -38,7 +36,7 @@ def save_calibration(calibration: Calibration, directory: Path | str) -> Path:
         "knots": [points.tolist() for points in calibration.knots],
         "heights": [points.tolist() for points in calibration.heights],
     }
-    write_whole(path, SEALED.sealed(body))
+    write_whole(path, SEALED.sealed(SEALED.stamped(body)))
     return path
 
 

@@ -12,7 +12,7 @@ from agristat_platform.classification.errors import (
     ModelFileTamperedError,
     ModelFormatVersionError,
 )
-from agristat_platform.classification.sealed_files import SealedFormat, whole_file, write_whole
+from agristat_platform.classification.sealed_files import SealedFormat, SealedModel, whole_file, write_whole
 
 RULER = SealedFormat(name="ruler", version=3, again="measure the rod again", content="a ruler")
 STRICT = SealedFormat(
@@ -25,6 +25,14 @@ STRICT = SealedFormat(
     restore="Restore the file",
     seal="sha256",
     nan=False,
+)
+ROD = SealedModel(
+    name="rod",
+    version=1,
+    again="measure again",
+    content="a rod",
+    description_file="rod.json",
+    arrays_file="rod.arrays",
 )
 BODY = {"format": "ruler", "format_version": 3, "ñame": [1.5, 0.1]}
 
@@ -83,6 +91,28 @@ def test_nan_only_where_the_format_has_it() -> None:
     assert b"NaN" in RULER.sealed({"loss": float("nan")})
     with pytest.raises(ValueError, match="not JSON compliant"):
         STRICT.sealed({"loss": float("nan")})
+
+
+def test_a_model_of_two_files_is_read_as_it_was_written(tmp_path: Path) -> None:
+    description, arrays = ROD.write(tmp_path / "made", {"length": 2.5}, b"\x00\x01")
+    assert (description.name, arrays.name) == ("rod.json", "rod.arrays")
+    body, content = ROD.read_both(tmp_path / "made")
+    sha256 = hashlib.sha256(b"\x00\x01").hexdigest()
+    assert body == {"format": "rod", "format_version": 1, "length": 2.5, "tensors_sha256": sha256}
+    assert content == b"\x00\x01"
+
+
+def test_arrays_that_the_description_does_not_know_are_refused(tmp_path: Path) -> None:
+    description, arrays = ROD.write(tmp_path, {}, b"arrays")
+    arrays.write_bytes(b"others")
+    with pytest.raises(ModelFileTamperedError, match=r"^model file rod\.arrays .* not the one in rod\.json"):
+        ROD.read_both(tmp_path)
+    description.write_bytes(ROD.sealed(ROD.stamped({})))
+    with pytest.raises(ModelFileTamperedError, match=r"^model file rod\.arrays .* not the one in rod\.json"):
+        ROD.read_both(tmp_path)
+    arrays.unlink()
+    with pytest.raises(ModelFileMissingError, match=r"^model file rod\.arrays is missing"):
+        ROD.read_both(tmp_path)
 
 
 def test_a_failed_write_leaves_what_was_there_and_nothing_beside_it(
