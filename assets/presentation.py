@@ -12,24 +12,26 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from assets.column_descriptions import COLUMN_DESCRIPTIONS
+
 HIDDEN = frozenset({"geometry", "item"})  # large, and no use in a preview
 PREVIEW_ROWS = 10
 SHORT_LIST = 4  # shown in full
+SHOWN_METADATA = ("unit", "formula", "of", "values", "null")
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Arrow schema as Dagster shows it, with unit and formula of a column as its description."""
+    """Arrow schema as Dagster shows it; a column's description is what its metadata say, else what its name means here."""
     return dg.TableSchema(
         columns=[dg.TableColumn(field.name, str(field.type), _description(field)) for field in schema]
     )
 
 
 def _description(field: pa.Field) -> str | None:
-    if not field.metadata:
-        return None
-    known = {key.decode(): value.decode() for key, value in field.metadata.items()}
-    said = [known["description"]] if "description" in known else []
-    return "; ".join([*said, *(f"{key}: {known[key]}" for key in ("unit", "formula") if key in known)]) or None
+    known = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    first = known.get("description") or known.get("meaning") or COLUMN_DESCRIPTIONS.get(field.name)
+    further = [f"{key}: {known[key]}" for key in SHOWN_METADATA if key in known]
+    return "; ".join([*([first] if first else []), *further]) or None
 
 
 def preview(table: pa.Table, *, rows: int = PREVIEW_ROWS, columns: int = 14) -> dg.TableMetadataValue:

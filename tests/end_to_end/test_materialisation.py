@@ -136,6 +136,7 @@ def test_the_ui_gets_schema_count_preview_and_the_word_simulated(demo, asset, se
     columns = metadata["dagster/column_schema"].value.columns
     assert rows > 0
     assert columns
+    assert [column.name for column in columns if not column.description] == []
     preview = metadata["preview"]
     assert 0 < len(preview.records) <= rows
     assert set(preview.records[0].data) <= {column.name for column in columns}
