@@ -163,17 +163,16 @@ def _clear_share(strips: SegmentStrips, layer: Layer, counted: LayerStatistics) 
 def _band_features(layer: Layer, described: Described) -> Iterator[Feature]:
     unit = {"optical": "reflectance", "thermal": "K"}.get(layer.kind, "1")
     of = f"{layer.band}, {layer.statistic} of the season" if layer.interval == SEASON else layer.layer
+    about = (layer.collection, layer.layer, layer.interval)
+    return _each_statistic(f"{layer.name}_{layer.period}", about, of, unit, described)
+
+
+def _each_statistic(
+    column: str, about: tuple[str, str, int], of: str, unit: str, described: Described
+) -> Iterator[Feature]:
+    """A column a statistic of what `of` says; `about`: collection, band or index, and interval."""
     for statistic, found in described.items():
-        yield Feature(
-            f"{layer.name}_{layer.period}_{statistic}",
-            layer.collection,
-            layer.layer,
-            layer.interval,
-            statistic,
-            f"{statistic}({of})",
-            _unit(statistic, unit),
-            found,
-        )
+        yield Feature(f"{column}_{statistic}", *about, statistic, f"{statistic}({of})", _unit(statistic, unit), found)
 
 
 def _radar_features(layer: Layer, described: Described) -> Iterator[Feature]:
@@ -204,17 +203,8 @@ def _ratio_features(layer: Layer, suffix: str, means: Described) -> Iterator[Fea
 def _index_features(layer: Layer, source: IndexSource, described: Described) -> Iterator[Feature]:
     index = spectral_index(source.index)
     formula = index.formula_for(source.coefficients)
-    for statistic, found in described.items():
-        yield Feature(
-            f"{index.name}_{layer.period}_{statistic}",
-            source.collection,
-            index.name,
-            layer.interval,
-            statistic,
-            f"{statistic}({formula})",
-            _unit(statistic, index.unit),
-            found,
-        )
+    about = (source.collection, index.name, layer.interval)
+    return _each_statistic(f"{index.name}_{layer.period}", about, formula, index.unit, described)
 
 
 def _texture_features(layer: Layer, name: str, of: str, collection: str, sums: _Sums) -> Iterator[Feature]:
