@@ -3,6 +3,7 @@
 Belongs here: mathematics over the time axis. Composites are made in `imagery`, features in `features`.
 """
 
+from agristat_platform.timeseries.degree_days import cumulative_degree_days, daily_degree_days
 from agristat_platform.timeseries.errors import SeriesShapeError, SeriesValueError, TimeSeriesError
 from agristat_platform.timeseries.phenology import (
     PHENOLOGY_FLAGS,
@@ -29,6 +30,8 @@ __all__ = [
     "SeriesShapeError",
     "SeriesValueError",
     "TimeSeriesError",
+    "cumulative_degree_days",
+    "daily_degree_days",
     "phenology",
     "phenology_table",
     "season_grid",

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from agristat_platform.classification.cross_season.gate import Gate, Trials, choose, verdict
-from agristat_platform.classification.cross_season.judging import (
-    SEASON_SHIFT,
-    judge,
-    judging_folds,
-    member_steepness,
-    trial_seasons,
-    tune_amplitude,
-)
+from agristat_platform.classification.cross_season.degree_days import check_degree_days
+from agristat_platform.classification.cross_season.evidence import past_evidence
 from agristat_platform.classification.cross_season.members import MemberSettings
-from agristat_platform.classification.cross_season.samples import Samples, check_samples, check_shares, check_target
-from agristat_platform.classification.cross_season.shift_diagnostics import shift_diagnostics
-from agristat_platform.classification.cross_season.target_season import fit_target
+from agristat_platform.classification.cross_season.rotation import check_histories
+from agristat_platform.classification.cross_season.samples import as_series, check_samples
+from agristat_platform.classification.cross_season.teaching import Recognition, Teaching
+
+__all__ = ["Recognition", "Teaching", "past_evidence", "recognise", "teach"]
 
 
-@dataclass(frozen=True)
-class Recognition:
-    """Classes of the target series.
+def teach(
+    series: np.ndarray,
+    labels: Sequence[Any],
+    seasons: Sequence[Any],
+    *,
+    places: Sequence[Any] | None = None,
+    histories: Sequence[Any] | None = None,
+    degree_days: Mapping[Any, Sequence[float]] | np.ndarray | None = None,
+    seed: int = 0,
+    settings: MemberSettings | None = None,
+) -> Teaching:
+    """Take samples of past seasons, for any number of targets: `teach(…).recognise(target_series, …)`.
 
-    Attributes
-    ----------
-    classes:
-        Sorted labels of the training samples, str (k,).
-    probabilities:
-        float64 (m, k), rows sum to 1; NaN where a target series has no value.
-    labels:
-        The likeliest class of each target series, object (m,): str, None where a target series has no value.
-    gate:
-        What was tried on past seasons, what was chosen, and whether it can be used.
+    `recognise` in one call gives the same bytes. Samples are checked here; the evidence of past seasons and the members are
+    computed when the first target is recognised, and serve the others. For arguments and errors see `recognise`.
     """
-
-    classes: np.ndarray
-    probabilities: np.ndarray
-    labels: np.ndarray
-    gate: Gate
+    samples = check_samples(series, labels, seasons, places)
+    return Teaching(
+        samples,
+        None if degree_days is None else as_series(series, "the training series")[samples.rows],
+        places,
+        None if histories is None else check_histories(histories, given=len(labels), kept=samples.rows),
+        None if degree_days is None else check_degree_days(degree_days, samples, given=len(labels)),
+        settings or MemberSettings(),
+        seed,
+    )
 
 
 def recognise(
@@ -57,8 +56,13 @@ def recognise(
     target_shares: Mapping[str, float] | None = None,
     seed: int = 0,
     settings: MemberSettings | None = None,
+    histories: Sequence[Any] | None = None,
+    target_histories: Sequence[Any] | None = None,
+    degree_days: Mapping[Any, Sequence[float]] | np.ndarray | None = None,
+    target_degree_days: Sequence[float] | np.ndarray | None = None,
+    reviewed: tuple[Any, ...] | None = None,
 ) -> Recognition:
-    """Recognise the classes of a season that has no labels from samples of past seasons.
+    """Recognise the classes of a season that has no labels, or few, from samples of past seasons.
 
     Trees, boosted trees and convolution kernels, the former two on series as they are and on time-warped copies, vote;
     their probabilities are put to the target's shares of classes. What is adapted, and how, is chosen by the gate on past
@@ -83,71 +87,41 @@ def recognise(
         Everything random follows from it.
     settings:
         Of the members; None for the defaults.
+    histories, target_histories:
+        (n,) and (m,) class that stood at each place the season before, None where it isn't known; any names. The gate
+        decides on past seasons whether transitions from class to class are multiplied in (`rotation`).
+    degree_days, target_degree_days:
+        Cumulative growing degree days at each step, °C d (`timeseries.cumulative_degree_days`): of each season by its key,
+        (steps,), or of each training series, (n, steps); and of the target season, (steps,), or of each of its series,
+        (m, steps). The gate decides on past seasons whether curves are read on the axis of warmth (`degree_days`).
+    reviewed:
+        Parcels of the target season that reviewers named: (rows of target_series (r,) or series (r, steps, features),
+        labels (r,)[, weights (r,)]), weights equal if not given. They teach beside past seasons' samples unless the gate
+        finds another way better (`reviewed_gate`). Labels that no past season has add a class. Reviewed rows of the target
+        are answered with what the reviewer said.
 
     Raises
     ------
     ClassificationError
-        See `samples.check_samples`, `check_target` and `check_shares`.
+        See `samples.check_samples`, `check_target` and `check_shares`, `rotation.check_histories`,
+        `degree_days.check_degree_days`, `reviewed.check_reviewed`; InvalidHistoriesError or InvalidDegreeDaysError where
+        they are given for the past or the target alone.
     """
-    samples = check_samples(series, labels, seasons, places)
-    given = check_shares(target_shares, samples.classes)
-    target = check_target(target_series, samples, target_places)
-    with_value = np.isfinite(target).any(axis=(1, 2))
-    with threadpool_limits(limits=1):
-        named = target if with_value.all() else target[with_value]  # a million series need no copy
-        probabilities, gate = _recognise(samples, named, given, settings or MemberSettings(), seed)
-    gate = replace(
-        gate,
-        diagnostics={
-            **gate.diagnostics,
-            "target_without_value": int((~with_value).sum()),
-            "samples_at_target_places": _shared(places, target_places),
-        },
+    taught = teach(
+        series,
+        labels,
+        seasons,
+        places=places,
+        histories=histories,
+        degree_days=degree_days,
+        seed=seed,
+        settings=settings,
     )
-    full = np.full((len(target), len(samples.classes)), np.nan)
-    full[with_value] = probabilities
-    names = np.full(len(target), None, dtype=object)
-    names[with_value] = samples.classes[probabilities.argmax(axis=1)].tolist() if len(probabilities) else []
-    return Recognition(samples.classes, full, names, gate)
-
-
-def past_evidence(samples: Samples, settings: MemberSettings, seed: int) -> tuple[Trials, float, list[str], list[str]]:
-    """Hold past seasons out: the trials, the amplitude of warped copies in steps, notes, and the folds as text."""
-    folds, notes = judging_folds(samples, seed=seed)
-    amplitude = tune_amplitude(samples, folds, settings, seed)
-    # Half the trees: for a comparison they are enough.
-    half = replace(settings, trees=max(settings.trees // 2, 1))
-    judged = [judge(samples, fold, amplitude=amplitude, settings=half, seed=seed) for fold in folds]
-    steepness = member_steepness(judged, samples)
-    trials = Trials(samples, judged, trial_seasons(judged, samples, seed=seed), steepness, settings, seed)
-    return trials, amplitude, notes, [f"{fold.name}: {len(fold.training)} → {len(fold.held_out)}" for fold in folds]
-
-
-def _recognise(
-    samples: Samples, target: np.ndarray, given: np.ndarray | None, settings: MemberSettings, seed: int
-) -> tuple[np.ndarray, Gate]:
-    trials, amplitude, notes, folds = past_evidence(samples, settings, seed)
-    choice, rows, reasons = choose(trials, shares_known=given is not None)
-    passed, why = verdict(trials, choice, shares_known=given is not None)
-    diagnostics: dict[str, Any] = {
-        "amplitude_steps": amplitude,
-        "steepness": trials.steepness.tolist(),
-        "folds": folds,
-    }
-    probabilities = np.zeros((0, len(samples.classes)))
-    if len(target):
-        season = fit_target(trials, target, given, amplitude, align=choice.alignment != "none")
-        probabilities, assumed, number = season.answer(choice)
-        predicted = np.bincount(probabilities.argmax(axis=1), minlength=len(samples.classes)) / len(target)
-        diagnostics |= shift_diagnostics(samples, season.some.values, predicted, seed)
-        diagnostics["assumed_shares"] = dict(zip(samples.classes.tolist(), assumed.tolist(), strict=True))
-        diagnostics["alignment_steps"] = number * SEASON_SHIFT * samples.curves.values.shape[1]
-    chosen = dict(vars(choice)) if given is None else {**vars(choice), "prior": "given"}
-    return probabilities, Gate(rows, chosen, (*notes, *reasons, why), diagnostics, samples.dropped, passed)
-
-
-def _shared(places: Sequence[Any] | None, target_places: Sequence[Any] | None) -> int | None:
-    if places is None or target_places is None:
-        return None
-    known = {str(place) for place in target_places}
-    return sum(str(place) in known for place in places)
+    return taught.recognise(
+        target_series,
+        target_places=target_places,
+        target_shares=target_shares,
+        target_histories=target_histories,
+        target_degree_days=target_degree_days,
+        reviewed=reviewed,
+    )
