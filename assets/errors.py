@@ -17,3 +17,7 @@ class PlanChangedError(AgristatError):
 
 class RegionTooLargeError(AgristatError):
     """A method would need more memory for the region than the machine has."""
+
+
+class NoPastSeasonError(AgristatError):
+    """Recognition was asked for, and no past season has labelled curves to teach it."""

@@ -67,7 +67,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "training_labels": Family("classification", frozenset({"parquet"}), FIELD, ("classification",), "training"),
     "crop_models": Family(
-        "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification",), "training"
+        "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification", "features"), "training"
     ),
     "crop_maps": Family(
         "mapping",

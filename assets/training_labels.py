@@ -25,6 +25,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         seasons,
         checks=[
             check("training_labels", "schema", "Columns and types as the contract says", blocking=True),
+            check("training_labels", "labels_delivered", "There are labels of this season, to teach or to judge by"),
             check(
                 "training_labels",
                 "class_support",
@@ -38,7 +39,10 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         field_archive: dg.ResourceParam[FieldArchive],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
-        """Labels as delivered, checked against the nomenclature; conflicting ones are set apart and counted."""
+        """Labels as delivered, checked against the nomenclature; conflicting ones are set apart and counted.
+
+        A season that past ones teach may have none: the table is then empty, and nothing is judged.
+        """
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
         nomenclature = catalogue.nomenclature(region.code)
@@ -55,6 +59,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             if delivered.series is not None:
                 draft.write_table("series", delivered.series)
             counts = {row["values"]: row["counts"] for row in pc.value_counts(labels["crop_code"]).to_pylist()}
+            found = f"{labels.num_rows} labels, {dropped.num_rows} set apart"
+            if delivered.awaited_at is not None:
+                found = (
+                    f"No labels of this season were delivered (awaited at {delivered.awaited_at}): "
+                    "past seasons teach, and nothing can be judged"
+                )
+                context.log.warning(found)
             support = {crop.code: counts.get(crop.code, 0) for crop in nomenclature.crops}
             return materialised(
                 context,
@@ -65,11 +76,13 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                 external=delivered.external,
                 metadata={
                     **table_metadata(labels),
+                    "delivered": found,
                     "support": markdown_table([{"crop": code, "labels": count} for code, count in support.items()]),
                     "dropped": markdown_table(_by_reason(dropped)),
                 },
                 checks=[
                     checks.schema("schema", draft.directory / "labels.parquet", classification.LABELS_SCHEMA),
+                    checks.holds("labels_delivered", labels.num_rows > 0, description=found, warn_only=True),
                     checks.class_support("class_support", support, minimum=LABELS_PER_CLASS),
                 ],
             )

@@ -27,13 +27,18 @@ REQUIRED_LABEL_COLUMNS = ("label_id", "crop_code", "geometry", "role")
 
 @dataclass(frozen=True)
 class DeliveredLabels:
-    """Labels as they came, with their own feature columns where they brought some; `dropped`: rows that name no known crop."""
+    """Labels as they came, with their own feature columns where they brought some.
+
+    `dropped`: rows that name no known crop. `awaited_at`: where they would lie, when none were delivered for a season that
+    can do without; `labels` has then no row.
+    """
 
     labels: pa.Table
     series: pa.Table | None
     source: str
     external: tuple[ExternalRecord, ...]
     dropped: pa.Table | None = None
+    awaited_at: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,12 @@ class FieldArchive:
     settings: Settings
 
     def training_labels(self, region: Region, season: str, nomenclature: CropNomenclature) -> DeliveredLabels:
-        """Labels to learn from.
+        """Labels to learn from, or to judge by; a season that past ones teach can do without a file of them.
 
         Raises
         ------
         FieldArchiveError
-            The region has none configured, or the file it names is not there.
+            The region has none configured, or the file it names is not there and the season's own labels must teach.
         """
         if region.training is None:
             raise FieldArchiveError(
@@ -86,6 +91,8 @@ class FieldArchive:
                 pq.read_table(path), None, "simulated windshield survey", (_record("training labels", path),)
             )
         path = self.settings.data_file(region.training.file or "", season)
+        if not path.exists() and region.training.model_of(season) == "recognition":
+            return DeliveredLabels(LABELS_SCHEMA.empty_table(), None, "none delivered", (), awaited_at=path)
         self._require(path, "put the file there, or change training.file")
         return self._labels_from_file(region, path, nomenclature)
 

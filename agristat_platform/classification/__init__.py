@@ -73,7 +73,14 @@ from agristat_platform.classification.labels import (
     validate_labels,
 )
 from agristat_platform.classification.leakage import Leak, fold_leakage, leakage
-from agristat_platform.classification.model_cards import ModelCard, TaughtOn, card_markdown, model_card, taught_on
+from agristat_platform.classification.model_cards import (
+    ModelCard,
+    TaughtOn,
+    card_markdown,
+    gate_markdown,
+    model_card,
+    taught_on,
+)
 from agristat_platform.classification.model_files import MODEL_FILES, load_model, save_model
 from agristat_platform.classification.past_seasons import PastCurves, assumed_shares, past_curves
 from agristat_platform.classification.scores import (
@@ -87,10 +94,12 @@ from agristat_platform.classification.scores import (
 from agristat_platform.classification.teaching_series import (
     TEACHING_DROPPED_SCHEMA,
     CurveForm,
+    DroppedCurve,
     carried_rows,
     curves_of,
     curves_of_columns,
     form_of,
+    place_keys,
     season_rows,
     segment_curves,
     teaching_counts,
@@ -127,6 +136,7 @@ __all__ = [
     "CropEnsemble",
     "CrossValidation",
     "CurveForm",
+    "DroppedCurve",
     "EmptyClassError",
     "EnsembleSettings",
     "EvaluationError",
@@ -181,6 +191,7 @@ __all__ = [
     "fold_identities",
     "fold_leakage",
     "form_of",
+    "gate_markdown",
     "in_season_curve",
     "in_season_png",
     "label_table",
@@ -191,6 +202,7 @@ __all__ = [
     "model_card",
     "past_curves",
     "place_folds",
+    "place_keys",
     "read_labelled_series",
     "read_vector_labels",
     "recognise",

@@ -61,6 +61,8 @@ def past_curves(
     seasons: int | None = None,
     crops: Collection[str] | None = None,
     least_samples: int = 3,
+    most: int | None = None,
+    seed: int = 0,
 ) -> PastCurves:
     """Choose the curves that teach among those of past seasons.
 
@@ -74,6 +76,8 @@ def past_curves(
         Codes that may be recognised; None: all (`not_among_crops`).
     least_samples:
         A crop with fewer curves in these seasons is left out (`too_few_samples`).
+    most, seed:
+        The number of curves that teach at most, drawn at random with this seed (`not_drawn`); None: all.
     """
     columns = {name: carried[name].to_pylist() for name in ("season", "label_id", "crop_code", "place")}
     latest = sorted(set(columns["season"]))[-seasons if seasons else None :]
@@ -85,6 +89,10 @@ def past_curves(
         else None
         for season, code in zip(columns["season"], columns["crop_code"], strict=True)
     ]
+    usable = [i for i, reason in enumerate(reasons) if reason is None]
+    if most is not None and len(usable) > most:
+        for i in np.random.default_rng(seed).permutation(usable)[most:].tolist():
+            reasons[i] = "not_drawn"
     number = Counter(code for code, reason in zip(columns["crop_code"], reasons, strict=True) if reason is None)
     few = {code for code, count in number.items() if count < least_samples}
     reasons = [
@@ -94,6 +102,7 @@ def past_curves(
     detail = {
         "older_season": f"the latest {seasons} seasons teach",
         "not_among_crops": "crops leaves it out",
+        "not_drawn": f"{most} curves were drawn at random",
         "too_few_samples": f"fewer than {least_samples} curves of its crop",
     }
     dropped: list[DroppedCurve] = [

@@ -162,13 +162,17 @@ def curves_of_columns(
     )
 
 
+def place_keys(blocks: Iterable[str], block_size_m: float) -> list[str]:
+    """Keys of places: the spatial block with the size of blocks, the same in every season as long as that is."""
+    return [f"{block_size_m:g} m {block}" for block in blocks]
+
+
 def season_rows(
     samples: TrainingSet, curves: npt.NDArray[np.float32], form: CurveForm, season: str, *, block_size_m: float
 ) -> tuple[pa.Table, list[DroppedCurve]]:
     """A season's own rows of `teaching_series`, and its samples without a single value.
 
-    The place is the sample's spatial block with the size of blocks, so that one place is the same in every season as long
-    as blocks are.
+    The place of a sample is that of its spatial block (`place_keys`).
 
     Parameters
     ----------
@@ -199,7 +203,7 @@ def season_rows(
         [
             pa.array(samples.label_ids[kept].tolist(), pa.string()),
             pa.array([season] * len(kept), pa.string()),
-            pa.array([f"{block_size_m:g} m {block}" for block in samples.groups[kept].tolist()], pa.string()),
+            pa.array(place_keys(samples.groups[kept].tolist(), block_size_m), pa.string()),
             pa.array(samples.y[kept].tolist(), pa.string()),
             _nested(curves[kept], schema.field("series").type),
         ],

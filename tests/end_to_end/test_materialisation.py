@@ -39,7 +39,7 @@ NEEDED = {
     "time_series": {"scenes", "segments"},
     "features": {"segments", "composites", "time_series"},
     "training_labels": set(),
-    "crop_models": {"training_labels", "segments", "features"},
+    "crop_models": {"training_labels", "segments", "features", "time_series"},
     "crop_maps": {"crop_models", "segments", "features"},
     "survey_samples": set(),
     "field_data": {"survey_samples"},
@@ -102,9 +102,10 @@ def test_second_season_was_stratified_by_the_first_seasons_map_and_judged_its_mo
     first = demo.stored("crop_models", FIRST).table("accuracy")
     second = demo.stored("crop_models", SECOND).table("accuracy")
     assert first.num_rows == 1
-    assert second.num_rows == 2
+    assert second.num_rows == 3
     shown = demo.metadata("crop_models", SECOND)["accuracy"].value
     assert "last season's model on this season's labels" in shown
+    assert "recognition by past seasons' curves on this season's labels" in shown
     seeds = {demo.stored("survey_samples", season).manifest.seeds["draw"] for season in (FIRST, SECOND)}
     assert len(seeds) == 2
 

@@ -33,12 +33,12 @@ GRAPH = {
         "composites older_crop_maps past_crop_maps segments time_series",
         "one_row_per_segment! missing_values dictionary_is_complete!",
     ),
-    "training_labels": ("classification", "field", "", "schema! class_support"),
+    "training_labels": ("classification", "field", "", "schema! labels_delivered class_support"),
     "crop_models": (
         "classification",
         "earth-observation",
-        "crop_models features segments training_labels",
-        "no_leakage_between_folds! cross_validated_accuracy class_support",
+        "crop_models features segments time_series training_labels",
+        "no_leakage_between_folds! cross_validated_accuracy class_support gate_passed!",
     ),
     "crop_maps": (
         "mapping",

@@ -9,6 +9,16 @@ from agristat_platform.classification.model_cards.facts import (
     model_card,
     taught_on,
 )
-from agristat_platform.classification.model_cards.text import card_markdown
+from agristat_platform.classification.model_cards.text import card_markdown, gate_markdown
 
-__all__ = ["INTENDED_USE", "LIMITS", "NOT_FOR", "ModelCard", "TaughtOn", "card_markdown", "model_card", "taught_on"]
+__all__ = [
+    "INTENDED_USE",
+    "LIMITS",
+    "NOT_FOR",
+    "ModelCard",
+    "TaughtOn",
+    "card_markdown",
+    "gate_markdown",
+    "model_card",
+    "taught_on",
+]

@@ -110,16 +110,7 @@ class ModelCard:
                 "features": list(self.features),
                 "settings": self.settings,
                 "seeds": self.seeds,
-                "gate": None
-                if gate is None
-                else {
-                    "passed": gate.passed,
-                    "chosen": gate.chosen,
-                    "reasons": list(gate.reasons),
-                    "rows": gate.table().to_pylist(),
-                    "diagnostics": gate.diagnostics,
-                    "dropped": gate.dropped,
-                },
+                "gate": None if gate is None else gate_facts(gate),
                 "accuracy": None
                 if report is None
                 else {
@@ -141,6 +132,20 @@ class ModelCard:
                 "limits": list(self.limits),
             }
         )
+
+
+def gate_facts(gate: Gate) -> dict[str, Any]:
+    """A gate as JSON values: verdict, choice, reasons, a row an option, diagnostics, samples left out."""
+    facts = {
+        "passed": gate.passed,
+        "chosen": gate.chosen,
+        "reasons": list(gate.reasons),
+        "rows": gate.table().to_pylist(),
+        "diagnostics": gate.diagnostics,
+        "dropped": gate.dropped,
+    }
+    plain: dict[str, Any] = _plain(facts)
+    return plain
 
 
 def model_card(

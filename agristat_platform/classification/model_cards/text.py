@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agristat_platform.classification.model_cards.facts import ModelCard
+from agristat_platform.classification.cross_season import Gate
+from agristat_platform.classification.model_cards.facts import ModelCard, gate_facts
 
 _PAIRS = 10
 _FEATURES = 30
@@ -41,6 +42,11 @@ def card_markdown(card: ModelCard) -> str:
         _bullets(card.limits),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def gate_markdown(gate: Gate) -> str:
+    """What the card says of a gate, by itself: verdict, choice, reasons, options tried, diagnostics."""
+    return "\n\n".join(_gate(gate_facts(gate))) + "\n"
 
 
 def _taught(facts: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from agristat_platform.classification import Gate, GateRow, InvalidLabelsError, LengthMismatchError
 from agristat_platform.classification.evaluation import accuracy_report
-from agristat_platform.classification.model_cards import card_markdown, model_card, taught_on
+from agristat_platform.classification.model_cards import card_markdown, gate_markdown, model_card, taught_on
 
 
 def tried(option: str, **figures) -> GateRow:
@@ -138,3 +138,9 @@ def test_a_card_needs_samples_with_classes():
 def test_a_card_does_not_change_with_versions_of_software():
     assert not {"versions", "python", "numpy"} & set(card().document())
     assert "Versions" not in card_markdown(card())
+
+
+def test_the_gate_alone_says_what_the_card_says_of_it():
+    text = gate_markdown(GATE)
+    assert text.startswith("The gate is **not passed")
+    assert text.strip() in card_markdown(card())

@@ -170,6 +170,9 @@ def test_the_latest_seasons_teach_crops_with_enough_curves():
     assert chosen.classes == ("AAA",)
     assert chosen.dropped_counts == {"not_among_crops": 1, "older_season": 11, "too_few_samples": 2}
     assert past(crops=["XXX"]).classes == ()
+    drawn = past(most=9, least_samples=1, seed=3)
+    assert (len(drawn), drawn.dropped_counts) == (9, {"not_drawn": 8})
+    np.testing.assert_array_equal(drawn.series, past(most=9, least_samples=1, seed=3).series)
 
 
 def test_shares_come_from_the_last_season_or_are_given():

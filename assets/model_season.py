@@ -1,0 +1,138 @@
+"""What a crop model of a season is made from and judged by, whichever way it is taught, and what is told of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from agristat_platform import classification
+from agristat_platform.catalogue import CropNomenclature, Partition, Region, TrainingSettings
+from assets.errors import FamilyDoesNotApplyError
+from resources.storage import StoredVersion
+
+LEAST_SAMPLES = 2  # a class with fewer can't be both taught and tested; the support table keeps it in sight
+LEAST_ACCURACY = 0.60
+LABELS_PER_CLASS = 5
+PAIRS = 10
+
+
+@dataclass(frozen=True)
+class ModelSeason:
+    """A season of a region with the versions that its crop model is made from.
+
+    Attributes
+    ----------
+    previous: the crop model of a year before, None where there is none.
+    """
+
+    partition: Partition
+    region: Region
+    nomenclature: CropNomenclature
+    labels: StoredVersion
+    segments: StoredVersion
+    features: StoredVersion
+    time_series: StoredVersion
+    previous: StoredVersion | None
+
+    @property
+    def training(self) -> TrainingSettings:
+        """The region's section training.
+
+        Raises
+        ------
+        FamilyDoesNotApplyError
+            It has none.
+        """
+        if self.region.training is None:
+            raise FamilyDoesNotApplyError(
+                f"region {self.region.code} has no training section, so no model can be taught",
+                where=f"config/regions/{self.region.code}.yaml",
+                remedy="Give it a section training with a source of labels",
+            )
+        return self.region.training
+
+    @property
+    def recognised(self) -> bool:
+        """Whether past seasons teach the season's model, and not its own labels."""
+        return self.training.model_of(self.partition.season) == "recognition"
+
+    @cached_property
+    def samples(self) -> classification.TrainingSet | None:
+        """The season's labels joined to segments, or to the features that they bring; None where none were delivered."""
+        labels, training = self.labels.table("labels"), self.training
+        if not labels.num_rows:
+            return None
+        if self.labels.has("series"):
+            return classification.training_set_from_series(
+                labels, self.labels.table("series"), block_size_m=training.block_size_m
+            )
+        return classification.assemble_training_set(
+            labels,
+            self.segments.table("segments"),
+            self.features.table("features"),
+            block_size_m=training.block_size_m,
+            use_history=training.use_history,
+        )
+
+    def sizes(self, samples: classification.TrainingSet) -> dict[str, Any]:
+        """Size classes of the segments that samples were joined to, for figures by size; none where they have no segments."""
+        if samples.segment_ids is None:
+            return {}
+        table = self.segments.table("segments", columns=["segment_id", "area_ha"])
+        area = dict(zip(table["segment_id"].to_pylist(), table["area_ha"].to_pylist(), strict=True))
+        return {"parcel_size": classification.size_class([area[segment] for segment in samples.segment_ids.tolist()])}
+
+    def sources(self, *names: str) -> dict[str, str]:
+        """Content hashes of versions by their names here, for the model card; absent ones are left out."""
+        found = {name: getattr(self, name) for name in names}
+        return {name: version.version for name, version in found.items() if version is not None}
+
+    def accuracy_report(
+        self,
+        samples: classification.TrainingSet,
+        predicted: Sequence[Any] | npt.NDArray[Any],
+        confidence: npt.NDArray[np.float64],
+        taught: Sequence[str],
+    ) -> classification.AccuracyReport:
+        """Predictions of samples that did not teach them, blocks as places, by the size of their segments."""
+        return classification.accuracy_report(
+            samples.y,
+            predicted,
+            nomenclature=self.nomenclature,
+            taught=taught,
+            confidence=confidence,
+            places=samples.groups,
+            groupings=self.sizes(samples),
+            seed=self.training.seed,
+        )
+
+    def card(self, **facts: Any) -> classification.ModelCard:
+        """A model card of this season; `facts` as in `classification.model_card`."""
+        return classification.model_card(
+            title=f"Crop model of {self.region.code}, season {self.partition.season}",
+            region=self.region.code,
+            simulated=self.region.simulated,
+            **facts,
+        )
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """What is told of a model whose files are written."""
+
+    parameters: Mapping[str, Any]
+    seeds: Mapping[str, int]
+    metadata: Mapping[str, Any]
+    checks: Sequence[dg.AssetCheckResult]
+
+
+def support_by_code(support: pa.Table) -> dict[str, int]:
+    """Samples by crop of a table of class support."""
+    return dict(zip(support["crop_code"].to_pylist(), support["samples"].to_pylist(), strict=True))
