@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-PORTION_ROWS = 65_536
+PORTION_ROWS = 16_384
+_BUFFER = 65_536  # bytes read ahead in each column; without a buffer the whole column of a row group is held, and more
 
 
 def read_portions(path: Path, columns: Sequence[str] | None = None, rows: int = PORTION_ROWS) -> Iterator[pa.Table]:
@@ -20,7 +21,7 @@ def read_portions(path: Path, columns: Sequence[str] | None = None, rows: int = 
         Names of those to read, in the order in which they are wanted; None: all. Names that the file lacks are left out.
     """
     # not memory-mapped: a file that changes while it is mapped would kill the process
-    with pq.ParquetFile(path, memory_map=False) as file:
+    with pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=_BUFFER) as file:
         known = file.schema_arrow
         names = known.names if columns is None else [name for name in columns if name in known.names]
         schema = pa.schema([known.field(name) for name in names], metadata=known.metadata)
