@@ -12,6 +12,7 @@ from agristat_platform.classification.encoders.errors import (
     TorchMissingError,
     TrainingDivergedError,
 )
+from agristat_platform.classification.encoders.pretraining import pretrain, with_head
 from agristat_platform.classification.encoders.settings import CnnGru, Ltae, TempCnn, Training
 from agristat_platform.classification.encoders.training_history import Epoch
 
@@ -29,5 +30,7 @@ __all__ = [
     "TrainingDivergedError",
     "export_onnx",
     "load_encoder",
+    "pretrain",
     "save_encoder",
+    "with_head",
 ]
