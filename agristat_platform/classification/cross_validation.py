@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from agristat_platform.classification.ensemble import CropEnsemble
-from agristat_platform.classification.errors import FeatureMismatchError, SmallClassError, TooFewClassesError
+from agristat_platform.classification.errors import FeatureMismatchError
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.folds import blocked_folds
+from agristat_platform.classification.held_out_losses import check_classes, fit_without
 from agristat_platform.classification.labels import listed
 from agristat_platform.classification.leakage import Leak, fold_leakage
 from agristat_platform.classification.scores import Accuracy, accuracy, class_accuracy, confusion_matrix
@@ -102,7 +103,12 @@ class TransferAccuracy:
 
 
 def cross_validate(
-    training_set: TrainingSet, settings: EnsembleSettings | None = None, *, folds: int = 5, seed: int = 0
+    training_set: TrainingSet,
+    settings: EnsembleSettings | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    fit: Callable[[TrainingSet, int], CropEnsemble] | None = None,
 ) -> CrossValidation:
     """Predict each sample by an ensemble fitted without its spatial block.
 
@@ -116,6 +122,9 @@ def cross_validate(
         Number of folds, at most the number of blocks.
     seed:
         Decides which blocks go together.
+    fit:
+        Gives the model of a fold from the samples outside it and the fold's number, of all their features or some; None:
+        the ensemble with `settings`.
 
     Raises
     ------
@@ -124,20 +133,17 @@ def cross_validate(
     TooFewBlocksError
         Fewer blocks than folds.
     TooFewClassesError
-        A fold's training samples are of one crop only.
+        All labels, or a fold's training samples, are of one crop.
     """
     chosen = settings or EnsembleSettings()
-    classes, counts = np.unique(training_set.y, return_counts=True)
-    small = [f"{code} ({count})" for code, count in zip(classes, counts, strict=True) if count < 2]
-    if small:
-        raise SmallClassError(
-            f"crops with fewer than 2 samples can't be cross-validated: {listed(small)}",
-            remedy="Collect more labels of these crops, or leave them out",
-        )
+    check_classes(training_set.y)
+    classes = np.unique(training_set.y)
     fold = blocked_folds(training_set.y, training_set.groups, folds=folds, seed=seed)
     probabilities = np.zeros((len(fold), len(classes)))
     for k in range(folds):
-        probabilities[fold == k] = _held_out(training_set, fold == k, classes, chosen, k)
+        outside = fold == k
+        model = fit_without(training_set, outside, chosen, k) if fit is None else fit(training_set.subset(~outside), k)
+        probabilities[outside] = _held_out(training_set, outside, classes, model)
     predicted = classes[np.argmax(probabilities, axis=1)]
     codes = tuple(str(code) for code in classes)
     return CrossValidation(
@@ -185,21 +191,11 @@ def transfer_accuracy(model: CropEnsemble, training_set: TrainingSet) -> Transfe
     )
 
 
-def _held_out(
-    training_set: TrainingSet, outside: np.ndarray, classes: np.ndarray, settings: EnsembleSettings, k: int
-) -> np.ndarray:
-    inside = training_set.subset(~outside)
-    if len(set(inside.y)) < 2:
-        raise TooFewClassesError(
-            f"without fold {k} only {listed(sorted(set(inside.y)))} is left to train on",
-            remedy="Use more folds, or smaller blocks",
-        )
-    # A crop may come down to one sample inside a fold; what is too small was said about all samples together.
-    model = CropEnsemble(replace(settings, min_class_samples=1))
-    model.fit(inside.X, inside.y, inside.weights, inside.groups, inside.feature_names)
-    columns = np.searchsorted(classes, model.classes_)
+def _held_out(training_set: TrainingSet, outside: np.ndarray, classes: np.ndarray, model: CropEnsemble) -> np.ndarray:
+    position = {name: j for j, name in enumerate(training_set.feature_names)}
+    taken = training_set.X[:, [position[str(name)] for name in model.feature_names_in_]]
     held_out = np.zeros((int(outside.sum()), len(classes)))
-    held_out[:, columns] = model.predict_proba(training_set.X[outside])
+    held_out[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(taken[outside])
     return held_out
 
 

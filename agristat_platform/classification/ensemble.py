@@ -1,4 +1,4 @@
-"""INEGI's ensemble: soft voting of extremely randomised trees and a multi-layer perceptron.
+"""INEGI's ensemble: extremely randomised trees and a multi-layer perceptron, by soft voting or stacked; boosting on request.
 
 Source of the combination: INEGI's crop classification pilot (Yaqui valley, Sonora, 2018-19). Extremely randomised
 trees: Geurts, Ernst & Wehenkel (2006), Machine Learning 63. Fitting is scikit-learn's; prediction runs on arrays of
@@ -8,7 +8,6 @@ our own, the same before saving and after loading.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from agristat_platform.classification.errors import (
     TooFewClassesError,
 )
 from agristat_platform.classification.feature_columns import column_matrix
-from agristat_platform.classification.fitting import EnsembleSettings, FittedEnsemble, choose_voting, fit_members
+from agristat_platform.classification.fitting import EnsembleSettings, FittedEnsemble, fit_ensemble
 from agristat_platform.classification.labels import listed
 
 IMPORTANCE_SCHEMA = pa.schema(
@@ -37,7 +36,7 @@ IMPORTANCE_SCHEMA = pa.schema(
 
 
 class CropEnsemble(ClassifierMixin, BaseEstimator):
-    """Soft vote of extremely randomised trees and perceptrons, with scikit-learn's conventions.
+    """Extremely randomised trees, perceptrons and, if asked for, boosting as one classifier, with scikit-learn's conventions.
 
     Missing values (NaN) are filled with training medians and marked by indicators. Class weights temper unequal label
     counts. A fitted model predicts the same bytes on any number of threads and in any batch.
@@ -84,7 +83,8 @@ class CropEnsemble(ClassifierMixin, BaseEstimator):
         sample_weight:
             (n,) non-negative, multiplied by the class weights; None for ones.
         groups:
-            (n,) spatial blocks, used only by `voting="cross_validated"`; None makes each sample its own block.
+            (n,) spatial blocks, used only by `combine="stack"` and `voting="cross_validated"`; None makes each sample its
+            own block.
         feature_names:
             Column names when X is an array; "x0", "x1", … by default.
 
@@ -95,7 +95,12 @@ class CropEnsemble(ClassifierMixin, BaseEstimator):
         InvalidSampleWeightError
             A weight is negative or not a number, or all are 0.
         TooFewClassesError, SmallClassError
-            One crop only, or a crop (named) with fewer than `min_class_samples` samples.
+            One crop only, or a crop (named) with fewer than `min_class_samples` samples; `TooFewClassesError` too where
+            out-of-fold votes are needed and no fold gives any.
+        TooFewBlocksError
+            Fewer blocks than `voting_folds`, where out-of-fold votes are needed.
+        BoostingMissingError
+            LightGBM is asked for and not installed.
         """
         settings = self.settings or EnsembleSettings()
         matrix, names = _named_matrix(X, feature_names)
@@ -103,11 +108,8 @@ class CropEnsemble(ClassifierMixin, BaseEstimator):
         weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         _check_lengths(matrix, codes, weight, groups)
         _check_classes(codes, settings.min_class_samples)
-        fitted = fit_members(matrix, codes, weight, names, settings)
-        if settings.voting == "cross_validated":
-            blocks = np.arange(len(codes)).astype(str) if groups is None else np.asarray(groups)
-            fitted = replace(fitted, voting=choose_voting(matrix, codes, weight, names, blocks, settings))
-        self._adopt(fitted)
+        blocks = np.arange(len(codes)).astype(str) if groups is None else np.asarray(groups)
+        self._adopt(fit_ensemble(matrix, codes, weight, names, blocks, settings))
         return self
 
     def predict_proba(self, X: np.ndarray | pa.Table) -> np.ndarray:

@@ -75,3 +75,7 @@ class InvalidSeasonsError(ClassificationError):
 
 class InvalidSharesError(ClassificationError):
     """Shares of classes in the target season are no shares."""
+
+
+class BoostingMissingError(ClassificationError):
+    """LightGBM is asked for and not installed."""

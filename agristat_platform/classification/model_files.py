@@ -14,6 +14,7 @@ import safetensors.numpy
 import sklearn
 
 import agristat_platform
+from agristat_platform.classification.boosting import Boosting
 from agristat_platform.classification.ensemble import CropEnsemble
 from agristat_platform.classification.fitting import EnsembleSettings, FittedEnsemble
 from agristat_platform.classification.forest import Forest
@@ -26,7 +27,8 @@ TENSORS_FILE = "model.safetensors"
 MODEL_FILES = (DESCRIPTION_FILE, TENSORS_FILE)
 SEALED = SealedModel(
     name="agristat crop ensemble",
-    version=1,
+    version=2,
+    older=(1,),  # soft votes of forest and perceptron, which are written the same now
     again="train the model again",
     content="a model description",
     description_file=DESCRIPTION_FILE,
@@ -35,6 +37,7 @@ SEALED = SealedModel(
 
 _PREPARATION_ARRAYS = ("kept", "medians", "indicators", "centres", "scales", "missing_share")
 _FOREST_ARRAYS = ("roots", "left", "right", "feature", "threshold", "leaves")
+_BOOSTING_ARRAYS = ("roots", "tree_class", "left", "right", "feature", "threshold", "values", "baseline")
 
 
 def save_model(model: CropEnsemble, directory: Path | str) -> tuple[Path, Path]:
@@ -81,10 +84,16 @@ def _tensors(fitted: FittedEnsemble) -> dict[str, np.ndarray]:
         arrays[f"preparation.{name}"] = getattr(fitted.preparation, name)
     for name in _FOREST_ARRAYS:
         arrays[f"forest.{name}"] = getattr(fitted.forest, name)
-    for n, network in enumerate(fitted.networks):
+    if fitted.boosting is not None:
+        for name in _BOOSTING_ARRAYS:
+            arrays[f"boosting.{name}"] = getattr(fitted.boosting, name)
+    named = {f"network{n}": network for n, network in enumerate(fitted.networks)}
+    if fitted.meta_learner is not None:
+        named["meta_learner"] = fitted.meta_learner
+    for name, network in named.items():
         for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-            arrays[f"network{n}.weight{layer}"] = weight
-            arrays[f"network{n}.bias{layer}"] = bias
+            arrays[f"{name}.weight{layer}"] = weight
+            arrays[f"{name}.bias{layer}"] = bias
     return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
 
 
@@ -96,6 +105,9 @@ def _description(fitted: FittedEnsemble) -> dict[str, Any]:
         "clip": fitted.preparation.clip,
         "voting": list(fitted.voting),
         "layers": [len(network.weights) for network in fitted.networks],
+        "boosting": fitted.boosting is not None,
+        "meta_learner": fitted.meta_learner is not None,
+        "left_out_of_combining": fitted.left_out_of_combining,
         "settings": fitted.settings,
         "seed": fitted.settings["seed"],
         "versions": {
@@ -108,13 +120,11 @@ def _description(fitted: FittedEnsemble) -> dict[str, Any]:
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> FittedEnsemble:
-    networks = [
-        Network(
-            tuple(arrays[f"network{n}.weight{layer}"] for layer in range(layers)),
-            tuple(arrays[f"network{n}.bias{layer}"] for layer in range(layers)),
-        )
-        for n, layers in enumerate(description["layers"])
-    ]
+    boosting = (
+        Boosting(**{name: arrays[f"boosting.{name}"] for name in _BOOSTING_ARRAYS})
+        if description.get("boosting")
+        else None
+    )
     preparation = {name: arrays[f"preparation.{name}"] for name in _PREPARATION_ARRAYS}
     classes = tuple(description["classes"])
     return FittedEnsemble(
@@ -122,17 +132,33 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitt
         feature_names=tuple(description["feature_names"]),
         preparation=FeaturePreparation(**preparation, clip=description["clip"]),
         forest=Forest(**{name: arrays[f"forest.{name}"] for name in _FOREST_ARRAYS}),
-        networks=tuple(networks),
-        voting=(description["voting"][0], description["voting"][1]),
+        networks=tuple(_network(f"network{n}", layers, arrays) for n, layers in enumerate(description["layers"])),
+        voting=tuple(float(share) for share in description["voting"]),
         importances=arrays["importances"],
         class_counts=tuple(description["class_counts"][code] for code in classes),
         settings=description["settings"],
+        boosting=boosting,
+        meta_learner=_network("meta_learner", 1, arrays) if description.get("meta_learner") else None,
+        left_out_of_combining=description.get("left_out_of_combining", 0),
+    )
+
+
+def _network(name: str, layers: int, arrays: dict[str, np.ndarray]) -> Network:
+    return Network(
+        tuple(arrays[f"{name}.weight{layer}"] for layer in range(layers)),
+        tuple(arrays[f"{name}.bias{layer}"] for layer in range(layers)),
     )
 
 
 def _check_arrays(fitted: FittedEnsemble, path: Path) -> None:
     width, classes = fitted.preparation.width, len(fitted.classes)
     faults = [fitted.forest.fault(width, classes), *(network.fault(width, classes) for network in fitted.networks)]
+    if fitted.boosting is not None:
+        faults.append(fitted.boosting.fault(width, classes))
+    if fitted.meta_learner is not None:
+        faults.append(fitted.meta_learner.fault(fitted.members * classes, classes))
+    if len(fitted.voting) != fitted.members:
+        faults.append("members and their shares of the vote differ in number")
     columns = np.concatenate([fitted.preparation.kept, fitted.preparation.indicators])
     if columns.min() < 0 or columns.max() >= len(fitted.feature_names):
         faults.append("a prepared column has no feature name")

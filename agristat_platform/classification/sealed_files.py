@@ -63,6 +63,8 @@ class SealedFormat:
         Key of the seal, the sha256 of the description without it.
     nan:
         Whether a description may hold NaN, which JSON proper has not.
+    older:
+        Versions before `version` that are read as well.
     """
 
     name: str
@@ -74,6 +76,7 @@ class SealedFormat:
     restore: str = "Restore the file from the store's mirror"
     seal: str = "description_sha256"
     nan: bool = True
+    older: tuple[int, ...] = ()
 
     def sealed(self, body: dict[str, Any]) -> bytes:
         """The bytes of a description under its seal; the same description gives the same bytes."""
@@ -101,7 +104,7 @@ class SealedFormat:
             raise self.tampered(path, f"it is not {self.content}")
         description = read if isinstance(read, dict) else {}
         found = description.get("format"), description.get("format_version")
-        if found != (self.name, self.version):
+        if found not in [(self.name, version) for version in (self.version, *self.older)]:
             raise ModelFormatVersionError(
                 f"{self.kind} format is {found}, this platform reads {(self.name, self.version)}",
                 where=str(path),

@@ -139,3 +139,13 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_beside_it(
     monkeypatch.undo()
     write_whole(path, b"after")
     assert path.read_bytes() == b"after"
+
+
+def test_older_versions_are_read_where_they_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "ruler.json"
+    path.write_bytes(RULER.sealed(BODY))
+    newer = SealedFormat(name="ruler", version=4, again="measure again", content="a ruler")
+    with pytest.raises(ModelFormatVersionError, match="3"):
+        newer.read(path)
+    both = SealedFormat(name="ruler", version=4, again="measure again", content="a ruler", older=(3,))
+    assert both.read(path) == BODY
