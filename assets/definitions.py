@@ -14,6 +14,9 @@ from assets import (
     map_accuracy,
     official_estimates,
     past_crop_maps,
+    review_decisions,
+    review_samples,
+    reviewed_maps,
     scenes,
     segments,
     survey_samples,
@@ -40,4 +43,7 @@ def build_assets(catalogue: Catalogue) -> list[dg.AssetsDefinition | dg.AssetSpe
         field_data.build(seasons),
         map_accuracy.build(seasons),
         official_estimates.build(seasons),
+        review_samples.build(seasons),
+        review_decisions.build(seasons),
+        reviewed_maps.build(seasons),
     ]

@@ -84,6 +84,17 @@ FAMILIES: Mapping[str, Family] = {
     "official_estimates": Family(
         "statistics", frozenset({"parquet"}), STATISTICS, ("estimation", "mapping", "sampling")
     ),
+    "review_samples": Family(
+        "review", frozenset({"parquet"}), STATISTICS, ("classification", "features", "sampling"), "training"
+    ),
+    "review_decisions": Family("review", frozenset({"parquet"}), FIELD, ("classification", "simulation"), "training"),
+    "reviewed_maps": Family(
+        "review",
+        frozenset({"cog", "parquet"}),
+        EARTH_OBSERVATION,
+        ("classification", "estimation", "mapping"),
+        "training",
+    ),
 }
 
 

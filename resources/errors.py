@@ -55,6 +55,10 @@ class FieldArchiveError(AgristatError):
     """Labels or field data that a region file names cannot be read."""
 
 
+class ReviewFolderError(AgristatError):
+    """Decisions of reviewers cannot be collected or found where the region file says."""
+
+
 class WarehouseError(AgristatError):
     """The DuckDB catalogue cannot be built or opened."""
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from agristat_platform import __version__
-from agristat_platform.cli import features, region, run, scenes, segments, serve, store
+from agristat_platform.cli import features, region, review, run, scenes, segments, serve, store
 from agristat_platform.errors import AgristatError
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ app.command("estimates")(run.estimates)
 app.command("home")(serve.home)
 app.add_typer(region.app, name="region")
 app.add_typer(features.app, name="features")
+app.add_typer(review.app, name="review")
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(segments.app, name="segments")
 app.add_typer(store.app, name="store")

@@ -13,6 +13,7 @@ from agristat_platform.simulation.errors import (
     UnknownCoverError,
 )
 from agristat_platform.simulation.profiles import PROFILES
+from agristat_platform.simulation.reviewers import simulate_decisions
 from agristat_platform.simulation.small_region import smaller_region
 from agristat_platform.simulation.tables import (
     CROP_TOTALS_SCHEMA,
@@ -36,6 +37,7 @@ __all__ = [
     "UnknownCoverError",
     "observe_segments",
     "prepare_region",
+    "simulate_decisions",
     "simulate_totals_by_unit",
     "smaller_region",
     "true_parcels",

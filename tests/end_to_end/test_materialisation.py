@@ -31,6 +31,8 @@ PICTURED = {
     "time_series": "series",
     "crop_maps": "quicklook",
     "crop_models": "confusion",
+    "review_samples": "where",
+    "reviewed_maps": "quicklook",
 }
 NEEDED = {
     "scenes": set(),
@@ -45,6 +47,9 @@ NEEDED = {
     "field_data": {"survey_samples"},
     "map_accuracy": {"crop_maps", "crop_models", "survey_samples", "field_data"},
     "official_estimates": {"survey_samples", "field_data", "crop_maps"},
+    "review_samples": {"crop_maps", "crop_models", "segments", "time_series", "features", "survey_samples"},
+    "review_decisions": {"review_samples", "segments"},
+    "reviewed_maps": {"crop_maps", "segments", "review_samples", "review_decisions"},
 }
 LEARNED_FROM_LAST_SEASON = {
     "segments": "segments",

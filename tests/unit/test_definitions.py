@@ -60,6 +60,25 @@ GRAPH = {
         "crop_maps field_data survey_samples",
         "schema! has_probability_sample cv_threshold",
     ),
+    "review_samples": (
+        "review",
+        "statistics",
+        "crop_maps crop_models features segments survey_samples time_series",
+        "schema! every_parcel_has_flags! samples_share_no_parcel! nothing_learned_from_the_sample! weights_add_up! "
+        "sample_sizes",
+    ),
+    "review_decisions": (
+        "review",
+        "field",
+        "review_samples segments",
+        "schema! audit_teaches_nobody! audit_is_decided no_parcel_refused",
+    ),
+    "reviewed_maps": (
+        "review",
+        "earth-observation",
+        "crop_maps review_decisions review_samples segments",
+        "schema! crs_and_grid! same_map! decisions_are_on_the_map! audited calibration",
+    ),
 }
 EXTERNAL = {"past_crop_maps": 1, "older_crop_maps": 2}  # years before
 KINDS = {
@@ -75,6 +94,9 @@ KINDS = {
     "survey_samples": {"parquet"},
     "field_data": {"parquet"},
     "official_estimates": {"parquet"},
+    "review_samples": {"parquet"},
+    "review_decisions": {"parquet"},
+    "reviewed_maps": {"cog", "parquet"},
 }
 RESOURCES = {"catalogue", "storage", "io_manager", "step_io", "warehouse", "imagery_catalogue", "field_archive"}
 

@@ -41,8 +41,8 @@ class Acceptance:
     threshold:
         Least confidence at which a parcel is accepted; None where no threshold holds the share asked for.
     by_estimate:
-        Least threshold whose estimated share right reaches the one asked for, and so does every higher one that has ten
-        audited parcels; without any guarantee. None where there is none.
+        Least threshold whose estimated share right reaches the one asked for, and so does every higher one with enough audited
+        parcels for one error among them to leave that share (20 for 95 %); without any guarantee. None where there is none.
     table:
         `ACCEPTANCE_SCHEMA`, from high to low.
     reason:
@@ -160,7 +160,8 @@ def _figures(
 def _by_estimate(rows: list[dict[str, Any]], share: float) -> float | None:
     lowest = None
     for row in rows:
-        if row["audited"] < 10:
+        # of fewer, a single error would decide
+        if row["audited"] < 1 / (1 - share) - 1e-9:
             continue
         if row["share_right"] < share:
             break

@@ -16,14 +16,21 @@ from numpy.typing import NDArray
 from agristat_platform.classification.errors import LengthMismatchError
 from agristat_platform.classification.labels import listed
 from agristat_platform.classification.review.audit_sample import AuditSample
-from agristat_platform.classification.review.decisions import AUDIT, UNKNOWN
+from agristat_platform.classification.review.decisions import AUDIT, NO_CROP, UNKNOWN
 from agristat_platform.classification.review.errors import AuditSampleError, NoDecisionsError
 from agristat_platform.classification.review.proportions import lower_bound, number_behind, upper_bound
-from agristat_platform.estimation import SampleDesign, ratio
+from agristat_platform.estimation import SampleDesign, ratio, total
+
+CLASS_FIGURES = ("overall", "user's", "producer's")
 
 AUDIT_ACCURACY_SCHEMA = pa.schema(
     [
-        pa.field("figure", pa.string(), nullable=False, metadata={"values": "overall, user's, producer's, <group>"}),
+        pa.field(
+            "figure",
+            pa.string(),
+            nullable=False,
+            metadata={"values": "overall, macro F1, user's, producer's, F1, <group>"},
+        ),
         pa.field("name", pa.string(), nullable=False),
         pa.field("estimate", pa.float64()),
         pa.field("standard_error", pa.float64()),
@@ -32,6 +39,16 @@ AUDIT_ACCURACY_SCHEMA = pa.schema(
         pa.field(
             "parcels", pa.int64(), nullable=False, metadata={"meaning": "audited, with a decision, in the domain"}
         ),
+    ]
+)
+
+AUDIT_CONFUSION_SCHEMA = pa.schema(
+    [
+        pa.field("reference", pa.string(), nullable=False, metadata={"meaning": "what was decided"}),
+        pa.field("mapped", pa.string(), nullable=False),
+        pa.field("audited", pa.int64(), nullable=False),
+        pa.field("parcels", pa.float64(), nullable=False, metadata={"meaning": "estimated number in the map"}),
+        pa.field("share", pa.float64(), nullable=False, metadata={"meaning": "of the reference's parcels"}),
     ]
 )
 
@@ -65,7 +82,7 @@ class AuditAccuracy:
     Attributes
     ----------
     table:
-        `AUDIT_ACCURACY_SCHEMA`: overall first, then user's and producer's by class, then groups.
+        `AUDIT_ACCURACY_SCHEMA`: overall and macro F1 first, then user's, producer's and F1 by class, then groups.
     unknown_share:
         Estimated share of parcels (hectares) that nobody could tell, or that wait for a decision; left out of the figures.
     overall_range:
@@ -132,10 +149,11 @@ def audit_accuracy(
     groups: Mapping[str, Sequence[Any]] | None = None,
     confidence: float = 0.95,
 ) -> AuditAccuracy:
-    """Overall, user's and producer's accuracy of the map, and overall accuracy by group.
+    """Overall, user's and producer's accuracy and F1 of the map, and overall accuracy by group.
 
     Each is a ratio of two estimated totals over the strata, with Taylor-linearised variance and finite population correction
-    (Olofsson et al. 2014, Remote Sensing of Environment 148; Stehman 2014 where strata aren't the map's classes). Parcels
+    (Olofsson et al. 2014, Remote Sensing of Environment 148; Stehman 2014 where strata aren't the map's classes): F1 is twice the
+    parcels right over those mapped as the class plus those that are. Macro F1 is the mean over the crops found by the audit. Parcels
     without a known crop stay in the design and leave the domain.
 
     Parameters
@@ -172,7 +190,16 @@ def audit_accuracy(
             raise LengthMismatchError(f"{len(known)} audited parcels but {len(members)} entries of {kind}")
         member = np.array([str(m) for m in members], dtype=object)
         domains += [(kind, name, known & (member == name)) for name in sorted(set(member[known]))]
-    rows = [_figure(design, kind, name, inside, right, size, confidence) for kind, name, inside in domains]
+    ones = np.ones(len(known))
+    rows = [_figure(design, kind, name, inside, right, size, ones, confidence) for kind, name, inside in domains]
+    crops = sorted(set(reference[known]) - set(NO_CROP))
+    by_class = []
+    for code in crops:
+        twice = (mapped == code).astype(np.float64) + (reference == code)
+        by_class.append(_figure(design, "F1", code, known & (twice > 0), right, size, twice, confidence))
+    groups_from = next((i for i, row in enumerate(rows) if row["figure"] not in CLASS_FIGURES), len(rows))
+    macro = [_macro(design, crops, mapped, reference, known, size, confidence)] if crops else []
+    rows = [rows[0], *macro, *rows[1:groups_from], *by_class, *rows[groups_from:]]
     whole = float(outcome.weight @ size)
     unknown = float(outcome.weight[~known] @ size[~known]) / whole
     surely = float(outcome.weight[right] @ size[right]) / whole
@@ -186,11 +213,13 @@ def _figure(
     inside: NDArray[np.bool_],
     right: NDArray[np.bool_],
     size: NDArray[np.float64],
+    times: NDArray[np.float64],
     confidence: float,
 ) -> dict[str, Any]:
-    found = ratio(design, {"right": size * (right & inside)}, size * inside).to_pylist()[0]
+    counted = size * times
+    found = ratio(design, {"right": counted * (right & inside)}, counted * inside).to_pylist()[0]
     share, error = found["estimate"], found["standard_error"]
-    number = number_behind(share, error, (design.weight * size)[inside])
+    number = number_behind(share, error, (design.weight * counted)[inside])
     side = (1 + confidence) / 2
     return {
         "figure": kind,
@@ -201,6 +230,63 @@ def _figure(
         "ci_high": upper_bound(share, number, side),
         "parcels": int(inside.sum()),
     }
+
+
+def _macro(
+    design: SampleDesign,
+    crops: list[str],
+    mapped: NDArray[Any],
+    reference: NDArray[Any],
+    known: NDArray[np.bool_],
+    size: NDArray[np.float64],
+    confidence: float,
+) -> dict[str, Any]:
+    """Mean F1 of the crops; its linearised variable is the mean of theirs."""
+    shares, linear = [], np.zeros(len(known))
+    for code in crops:
+        on_map, there = known & (mapped == code), known & (reference == code)
+        below = size * (on_map.astype(np.float64) + there)
+        above = 2 * size * (on_map & there)
+        whole = float(design.weight @ below)
+        shares.append(float(design.weight @ above) / whole)
+        linear += (above - shares[-1] * below) / whole / len(crops)
+    error = total(design, {"F1": linear}).to_pylist()[0]["standard_error"]
+    share = float(np.mean(shares))
+    number = number_behind(share, error, (design.weight * size)[known])
+    side = (1 + confidence) / 2
+    return {
+        "figure": "macro F1",
+        "name": "all",
+        "estimate": share,
+        "standard_error": error,
+        "ci_low": lower_bound(share, number, side),
+        "ci_high": upper_bound(share, number, side),
+        "parcels": int(known.sum()),
+    }
+
+
+def audit_confusion(audit: AuditSample, outcome: AuditOutcome) -> pa.Table:
+    """Estimated parcels by decision and map class (`AUDIT_CONFUSION_SCHEMA`), by decision and then the larger first."""
+    mapped = audit.sample["crop_code"].to_pylist()
+    cells: dict[tuple[str, str], list[float]] = {}
+    for code, reference, known, weight in zip(mapped, outcome.reference, outcome.known, outcome.weight, strict=True):
+        if known:
+            cells.setdefault((str(reference), code), []).append(float(weight))
+    whole: dict[str, float] = {}
+    for (reference, _), weights in cells.items():
+        whole[reference] = whole.get(reference, 0.0) + sum(weights)
+    rows: list[dict[str, Any]] = [
+        {
+            "reference": reference,
+            "mapped": code,
+            "audited": len(weights),
+            "parcels": sum(weights),
+            "share": sum(weights) / whole[reference],
+        }
+        for (reference, code), weights in cells.items()
+    ]
+    rows.sort(key=lambda row: (row["reference"], -row["parcels"], row["mapped"]))
+    return pa.Table.from_pylist(rows, schema=AUDIT_CONFUSION_SCHEMA)
 
 
 def _sizes(audit: AuditSample, area_ha: Mapping[int, float] | None) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from agristat_platform.classification.review.chance import uniform
 from agristat_platform.classification.review.errors import CalibrationError
 
 Score = Literal["lac", "aps"]
@@ -136,14 +137,4 @@ def _scores(
     reached = np.take_along_axis(values, order, axis=1).cumsum(axis=1)
     down_to = np.empty_like(values)
     np.put_along_axis(down_to, order, reached, axis=1)
-    return np.asarray(down_to - _uniform(np.asarray(keys), seed)[:, None] * values)
-
-
-def _uniform(keys: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each parcel that depends on its own number and the seed alone (splitmix64)."""
-    with np.errstate(over="ignore"):
-        z = keys.astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) / 2**53
+    return np.asarray(down_to - uniform(np.asarray(keys), seed, "sets")[:, None] * values)

@@ -5,7 +5,7 @@ Neither is a probability sample: nothing about the map may be estimated from the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from agristat_platform.classification.review.errors import LearningQueueError
 from agristat_platform.classification.review.probabilities import check_probabilities
 
 LEAST_QUEUE, MOST_QUEUE = 25, 100
+FeaturesOf = Callable[[NDArray[np.int64]], NDArray[np.floating]]
+"""Features (m, d) of parcels by their numbers (m,)."""
 POOL = 2
 """Candidates of a class for each place it has in the queue: its most doubtful ones, from which the diverse are taken."""
 
@@ -63,7 +65,8 @@ def learning_queue(
     ----------
     segment_ids, probabilities, features:
         (n,), (n, k) and (n, d): all parcels of the map; features, or a latent representation, are standardised over the
-        candidates, NaN becomes their median. Parcels without probabilities are left out.
+        candidates, NaN becomes their median. `FeaturesOf` instead of (n, d) is asked for the candidates alone. Parcels without
+        probabilities are left out.
     size:
         `LEAST_QUEUE` to `MOST_QUEUE`.
     excluded:
@@ -85,10 +88,11 @@ def learning_queue(
         raise LearningQueueError(f"a learning queue of {size} parcels", remedy=f"Ask for {LEAST_QUEUE} to {MOST_QUEUE}")
     checked = check_probabilities(probabilities, classes)
     ids = np.asarray(segment_ids, dtype=np.int64)
-    given = np.asarray(features)
     n = len(checked.rows) + checked.without_value
-    if len(ids) != n or given.ndim != 2 or len(given) != n:
-        raise LengthMismatchError(f"{n} rows of probabilities, {len(ids)} parcels, features of shape {given.shape}")
+    given = None if callable(features) else np.asarray(features)
+    if len(ids) != n or (given is not None and (given.ndim != 2 or len(given) != n)):
+        shape = "" if given is None else f", features of shape {given.shape}"
+        raise LengthMismatchError(f"{n} rows of probabilities, {len(ids)} parcels{shape}")
     _refuse_repeated(ids)
     out = np.isin(ids[checked.rows], _numbers(excluded))
     # By number: ties must not be settled by the order of rows.
@@ -103,7 +107,8 @@ def learning_queue(
     places = _places(first, size)
     pool = _pool(first, margin, places)
     # Candidates alone are looked at: a map has many more parcels.
-    described = _standardised(given[checked.rows[order[pool]]].astype(np.float64))
+    candidates = features(ids[pool]) if given is None else given[checked.rows[order[pool]]]
+    described = _standardised(candidates.astype(np.float64))
     among, distance = _take(first[pool], margin[pool], described, places)
     taken = pool[among]
     names = np.array(checked.classes, dtype=object)

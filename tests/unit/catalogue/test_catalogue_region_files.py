@@ -235,8 +235,17 @@ BAD_FILES = {
             "simulated: true and a section simulation go together; "
             "country ZZ is for simulated regions, and only for those; "
             "training.source simulation is for simulated regions; survey.field_data simulation is for simulated regions; "
+            "review.decisions simulation is for simulated regions; "
             "segmentation.reference simulation is for simulated regions"
         ],
+    ),
+    "a queue of more parcels than anybody looks at": (
+        [("  decisions: simulation", "  queue_size: 101")],
+        ["review.queue_size: got 101; allowed: at most 100"],
+    ),
+    "a file of decisions that nobody reads": (
+        [("  decisions: simulation", "  decisions: simulation\n  file: decided.csv")],
+        ["review: a file of decisions is named, but decisions is simulation"],
     ),
     "dates of scenes that are too many": (
         [("seed: 20231001", "clear_dates_share: 0.9")],
