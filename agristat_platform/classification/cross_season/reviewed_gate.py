@@ -51,11 +51,11 @@ def choose_reviewed(
 ) -> tuple[str, tuple[GateRow, ...], list[str]]:
     """The option to take, the gate's rows of this stage, and sentences.
 
-    Members learn from the reviewed parcels with 15 % of all weight unless another option is better by the gate's rule
+    Members learn from the reviewed parcels with a fifth of all weight unless another option is better by the gate's rule
     (`gate.choose`): that labels of the very season help is what one would defend without any trial. Trials are up to three
     past seasons (else blocks of places), each with a simulated review, and the reviewed parcels themselves, a quarter left
-    out at a time. Where these last speak against what was chosen by more than two standard errors nothing is learned from
-    the reviews: wrong labels show so.
+    out at a time. Where these last are named worse than without a review, by more than one standard error, nothing is
+    learned from the reviews.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def choose_reviewed(
         right = {name: (left_out[name] == reviewed.label).astype(float) for name in (OPTIONS[taken], "none")}
         change = right[OPTIONS[taken]] - right["none"]
         error = float(change.std(ddof=1) / np.sqrt(len(change)))
-        if change.mean() < -LEAST_ERRORS * error:
+        if change.mean() < -error:
             reasons.append(
                 f"{STAGE}: none, because {OPTIONS[taken]} named reviewed parcels left out worse than nothing learned from "
                 f"them, by {-change.mean():.3f} (standard error {error:.3f}): look at the reviews"
