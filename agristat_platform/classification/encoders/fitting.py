@@ -141,7 +141,7 @@ def apply(
     network: EncoderNetwork, series: np.ndarray, *, latent: bool, bfloat16: bool, device: Any, width: int
 ) -> np.ndarray:
     """Class probabilities, or latents, of filled series, float32 (n, width)."""
-    network = network.for_prediction()
+    network = network.for_prediction(None if bfloat16 or device.type != "cpu" else series.shape[1])
     found = np.empty((len(series), width), dtype=np.float32)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         for i in range(0, len(series), _BATCH):
