@@ -15,13 +15,14 @@ from agristat_platform import classification
 from assets import checks
 from assets.errors import NoPastSeasonError
 from assets.model_season import LABELS_PER_CLASS, LEAST_ACCURACY, PAIRS, ModelResult, ModelSeason, support_by_code
-from assets.presentation import markdown_table, picture, table_metadata
-from assets.teaching import Teaching, target_curves
+from assets.presentation import markdown_table, picture, preview, table_metadata
+from assets.teaching import Teaching, crops_before, target_curves
 from resources.storage import Draft
 
 RECOGNISED, GATE = "recognised", "gate"
 JUDGED_BY = "this season's labels, never taught"
 PORTION = 65_536
+OPTIONS_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,12 @@ class _Judged:
 
 
 def gate_metadata(gate: classification.Gate) -> dict[str, Any]:
-    """The gate's verdict and evidence, as the asset's page shows it."""
+    """The gate's verdict, what was tried on past seasons, and why it was chosen, as the asset's page shows it."""
     return {
         "gate_passed": gate.passed,
-        "gate": dg.MetadataValue.md(classification.gate_markdown(gate)),
+        "gate": preview(gate.table(), rows=OPTIONS_SHOWN),
+        "gate_reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in gate.reasons)),
+        "gate_report": dg.MetadataValue.md(classification.gate_markdown(gate)),
         "gate_left_out_curves": gate.dropped,
     }
 
@@ -196,6 +199,7 @@ def _recognised(season: ModelSeason, teaching: Teaching) -> Recognised:
     shares, notes = classification.assumed_shares(past, wanted.target_shares)
     without_segment = season.samples is not None and season.samples.segment_ids is None
     ids, target = target_curves(season, teaching.form, teaching.curves if without_segment else None)
+    histories = histories_of(season, past, ids, without_segment=len(target) - len(ids))
     given = {name: getattr(wanted, name) for name in ("trees", "rounds", "bags")}
     settings = classification.MemberSettings(**{name: value for name, value in given.items() if value is not None})
     answer = classification.recognise(
@@ -204,11 +208,26 @@ def _recognised(season: ModelSeason, teaching: Teaching) -> Recognised:
         past.seasons.tolist(),
         target,
         places=past.places.tolist(),
+        **histories,
         target_shares=shares,
         seed=training.seed,
         settings=settings,
     )
     return Recognised(past, ids, answer, settings, notes)
+
+
+def histories_of(
+    season: ModelSeason,
+    past: classification.PastCurves,
+    segment_ids: npt.NDArray[np.integer[Any]],
+    *,
+    without_segment: int = 0,
+) -> dict[str, Any]:
+    """Arguments of `recognise` about the crops of a year before; none where no past curve has any."""
+    if not any(past.histories):
+        return {}
+    target = crops_before(season, segment_ids, without_segment=without_segment)
+    return {"histories": past.histories, "target_histories": target}
 
 
 def _no_past(season: ModelSeason, teaching: Teaching, why: str | None = None) -> NoPastSeasonError:

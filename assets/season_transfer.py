@@ -13,7 +13,7 @@ import numpy as np
 from agristat_platform import classification
 from assets.layers import folder_of
 from assets.model_season import ModelSeason
-from assets.recognition import GATE, gate_metadata
+from assets.recognition import GATE, gate_metadata, histories_of
 from assets.teaching import Teaching
 from resources.storage import Draft
 
@@ -80,6 +80,7 @@ def _recognition(
     if len(rows) > MOST_CURVES:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_CURVES])
     judged = season.samples.subset(rows)
+    histories = {} if judged.segment_ids is None else histories_of(season, past, judged.segment_ids)
     shares, notes = classification.assumed_shares(past, wanted.target_shares)
     answer = classification.recognise(
         past.series,
@@ -87,6 +88,7 @@ def _recognition(
         past.seasons.tolist(),
         teaching.curves[rows],
         places=past.places.tolist(),
+        **histories,
         target_places=classification.place_keys(judged.groups.tolist(), season.training.block_size_m),
         target_shares=shares,
         seed=seed,

@@ -88,7 +88,12 @@ def teaching_of(season: ModelSeason) -> Teaching:
         carried, dropped = classification.carried_rows(before, form, season.partition.season, season.nomenclature.codes)
     if form is not None and samples is not None and curves is not None:
         own, without = classification.season_rows(
-            samples, curves, form, season.partition.season, block_size_m=season.training.block_size_m
+            samples,
+            curves,
+            form,
+            season.partition.season,
+            block_size_m=season.training.block_size_m,
+            previous=crops_before(season, samples.segment_ids),
         )
         dropped = [*dropped, *without]
     if samples is not None:
@@ -116,6 +121,20 @@ def target_curves(
     if extra is not None:
         values[rows:] = extra
     return ids, values
+
+
+def crops_before(
+    season: ModelSeason, segment_ids: npt.NDArray[np.integer[Any]] | None, *, without_segment: int = 0
+) -> list[str | None] | None:
+    """Crop of a year before on each of some segments by the map, then None for labels without segment; None: of no segments."""
+    if segment_ids is None:
+        return None
+    codes = season.nomenclature.codes
+    found: dict[int, str | None] = {}
+    for table in season.features.portions("features", columns=["segment_id", *classification.history_columns(codes)]):
+        crops = classification.crops_before(table, codes)
+        found.update(zip(table["segment_id"].to_pylist(), crops, strict=True))
+    return [*(found.get(segment) for segment in segment_ids.tolist()), *([None] * without_segment)]
 
 
 def _portions(

@@ -82,7 +82,13 @@ from agristat_platform.classification.model_cards import (
     taught_on,
 )
 from agristat_platform.classification.model_files import MODEL_FILES, load_model, save_model
-from agristat_platform.classification.past_seasons import PastCurves, assumed_shares, past_curves
+from agristat_platform.classification.past_seasons import (
+    PastCurves,
+    assumed_shares,
+    crops_before,
+    history_columns,
+    past_curves,
+)
 from agristat_platform.classification.scores import (
     CLASS_ACCURACY_SCHEMA,
     Accuracy,
@@ -183,6 +189,7 @@ __all__ = [
     "conflicting_labels",
     "confusion_matrix",
     "confusion_png",
+    "crops_before",
     "cross_validate",
     "curves_of",
     "curves_of_columns",
@@ -192,6 +199,7 @@ __all__ = [
     "fold_leakage",
     "form_of",
     "gate_markdown",
+    "history_columns",
     "in_season_curve",
     "in_season_png",
     "label_table",

@@ -12,9 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform.classification.errors import InvalidSharesError
+from agristat_platform.classification.feature_columns import column_matrix
 from agristat_platform.classification.labels import listed
 from agristat_platform.classification.teaching_series import DroppedCurve, curves_of
+from agristat_platform.features import HISTORY_PREFIX
 
+MOST_OF_THE_GROUND = 0.5
+_SHARE = f"{HISTORY_PREFIX}y1_share_"
 COMES_BACK = 0.05  # of the shares with `last_season`
 
 
@@ -30,6 +34,8 @@ class PastCurves:
         str (n,): crop code, key of the season, key of the place.
     label_ids:
         str (n,), unique within a season.
+    histories:
+        (n,) crop of a year before by the map, None where it isn't known.
     dropped:
         Curves of past seasons that don't teach, with the reason.
     """
@@ -39,6 +45,7 @@ class PastCurves:
     seasons: npt.NDArray[np.str_]
     places: npt.NDArray[np.str_]
     label_ids: npt.NDArray[np.str_]
+    histories: tuple[str | None, ...]
     dropped: tuple[DroppedCurve, ...]
 
     def __len__(self) -> int:
@@ -113,8 +120,39 @@ def past_curves(
     rows = carried.take(pa.array([i for i, reason in enumerate(reasons) if reason is None], pa.int64()))
     texts = {name: np.array(rows[name].to_pylist(), dtype=str) for name in columns}
     return PastCurves(
-        curves_of(rows), texts["crop_code"], texts["season"], texts["place"], texts["label_id"], tuple(dropped)
+        curves_of(rows),
+        texts["crop_code"],
+        texts["season"],
+        texts["place"],
+        texts["label_id"],
+        tuple(rows["previous_crop_code"].to_pylist()),
+        tuple(dropped),
     )
+
+
+def crops_before(features: pa.Table, codes: Collection[str]) -> list[str | None]:
+    """Crop that the map of a year before shows on most of each segment's ground (n,), None where none covers half of it.
+
+    Parameters
+    ----------
+    features:
+        (n rows) with the columns of `history_columns` that there are.
+    codes:
+        Those that count: of the nomenclature.
+    """
+    columns = [name for name in history_columns(codes) if name in features.column_names]
+    if not columns or not features.num_rows:
+        return [None] * features.num_rows
+    share = np.nan_to_num(column_matrix(features, columns))
+    most = share.argmax(axis=1)
+    names = [name.removeprefix(_SHARE) for name in columns]
+    clear = share[np.arange(len(share)), most] >= MOST_OF_THE_GROUND
+    return [names[i] if enough else None for i, enough in zip(most.tolist(), clear.tolist(), strict=True)]
+
+
+def history_columns(codes: Collection[str]) -> list[str]:
+    """Columns of the wide table that tell which crop stood on a segment a year before."""
+    return [f"{_SHARE}{code}" for code in codes]
 
 
 def assumed_shares(

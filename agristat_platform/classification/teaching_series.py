@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from agristat_platform.classification.labels import DROPPED_SCHEMA, listed
 from agristat_platform.classification.training_sets import TrainingSet
 from agristat_platform.features import SeriesTensor
 
-TEACHING_COLUMNS = ("label_id", "season", "place", "crop_code", "series")
+TEACHING_COLUMNS = ("label_id", "season", "place", "crop_code", "series", "previous_crop_code")
 TEACHING_DROPPED_SCHEMA = pa.schema([pa.field("season", pa.string(), nullable=False), *DROPPED_SCHEMA])
 _INTERVAL_MEAN = re.compile(r"^(?P<layer>.+)_t(?P<interval>\d\d)_mean$")
 
@@ -68,6 +68,7 @@ def teaching_schema(form: CurveForm) -> pa.Schema:
             ),
             pa.field("crop_code", pa.string(), nullable=False),
             pa.field("series", series, nullable=False, metadata={**described, "kind": form.kind}),
+            pa.field("previous_crop_code", pa.string()),
         ]
     )
 
@@ -168,7 +169,13 @@ def place_keys(blocks: Iterable[str], block_size_m: float) -> list[str]:
 
 
 def season_rows(
-    samples: TrainingSet, curves: npt.NDArray[np.float32], form: CurveForm, season: str, *, block_size_m: float
+    samples: TrainingSet,
+    curves: npt.NDArray[np.float32],
+    form: CurveForm,
+    season: str,
+    *,
+    block_size_m: float,
+    previous: Sequence[str | None] | None = None,
 ) -> tuple[pa.Table, list[DroppedCurve]]:
     """A season's own rows of `teaching_series`, and its samples without a single value.
 
@@ -184,14 +191,17 @@ def season_rows(
         Key of the season.
     block_size_m:
         That of the samples' blocks.
+    previous:
+        (n,) what the map of a year before shows there (`past_seasons.crops_before`), None where it isn't known; None: of none.
 
     Raises
     ------
     LengthMismatchError
-        Samples and curves differ in number.
+        Samples, curves and previous crops differ in number.
     """
-    if len(curves) != len(samples.y):
-        raise LengthMismatchError(f"{len(samples.y)} samples but {len(curves)} curves")
+    before = [None] * len(samples.y) if previous is None else list(previous)
+    if len(curves) != len(samples.y) or len(before) != len(samples.y):
+        raise LengthMismatchError(f"{len(samples.y)} samples but {len(curves)} curves and {len(before)} previous crops")
     seen = np.isfinite(curves).any(axis=(1, 2))
     kept = np.flatnonzero(seen)
     dropped: list[DroppedCurve] = [
@@ -206,6 +216,7 @@ def season_rows(
             pa.array(place_keys(samples.groups[kept].tolist(), block_size_m), pa.string()),
             pa.array(samples.y[kept].tolist(), pa.string()),
             _nested(curves[kept], schema.field("series").type),
+            pa.array([before[i] for i in kept.tolist()], pa.string()),
         ],
         schema=schema,
     ), dropped
@@ -245,8 +256,9 @@ def carried_rows(
         return schema.empty_table(), dropped
     rows = before.take(pa.array(kept, pa.int64()))
     curves = curves_of(rows)[:, :, [theirs.channels.index(name) for name in form.channels]]
-    arrays = [rows[name].combine_chunks() for name in TEACHING_COLUMNS[:-1]]
-    return pa.Table.from_arrays([*arrays, _nested(curves, schema.field("series").type)], schema=schema), dropped
+    series = _nested(curves, schema.field("series").type)
+    arrays = [series if name == "series" else rows[name].combine_chunks() for name in schema.names]
+    return pa.Table.from_arrays(arrays, schema=schema), dropped
 
 
 def teaching_dropped(rows: Iterable[DroppedCurve]) -> pa.Table:

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from agristat_platform.classification import FeatureMismatchError, InvalidSharesError, LengthMismatchError
-from agristat_platform.classification.past_seasons import assumed_shares, past_curves
+from agristat_platform.classification.past_seasons import assumed_shares, crops_before, history_columns, past_curves
 from agristat_platform.classification.teaching_series import (
     CurveForm,
     carried_rows,
@@ -69,7 +69,7 @@ def test_a_curve_is_kept_as_it_is_with_gaps_as_null_and_its_place_by_block(tmp_p
     np.testing.assert_array_equal(curves_of(again), values[:2])
     np.testing.assert_array_equal(curves_of(again.slice(1)), values[1:2])
     assert curves_of(again.slice(0, 0)).shape == (0, 3, 2)
-    with pytest.raises(LengthMismatchError, match="3 samples but 2 curves"):
+    with pytest.raises(LengthMismatchError, match="3 samples but 2 curves and 3 previous crops"):
         season_rows(samples("AAB"), values[:2], FORM, "2023-10", block_size_m=500.0)
 
 
@@ -141,7 +141,7 @@ def test_only_past_seasons_are_carried():
     carried, dropped = carried_rows(before, FORM, "2024-10", ["AAA"])
     assert carried["season"].to_pylist() == ["2022-10"]
     assert [row[3] for row in dropped] == ["not_past", "not_past"]
-    with pytest.raises(FeatureMismatchError, match="no teaching_series: columns place, series"):
+    with pytest.raises(FeatureMismatchError, match="no teaching_series: columns place, series are missing"):
         carried_rows(before.drop_columns(["place", "series"]), FORM, "2024-10", ["AAA"])
     plain = pa.table({name: before[name] for name in before.column_names if name != "series"}).append_column(
         "series", before["series"]
@@ -187,3 +187,30 @@ def test_shares_come_from_the_last_season_or_are_given():
     assert any("CCC were taught but have no given share" in note for note in notes)
     with pytest.raises(InvalidSharesError, match="target_shares name OLI"):
         assumed_shares(past(), {"OLI": 1.0})
+
+
+def test_the_crop_of_a_year_before_goes_with_the_curve():
+    table, _ = season_rows(
+        samples("ABA"), curves(3), FORM, "2023-10", block_size_m=500.0, previous=["MAI", None, "WHE"]
+    )
+    carried, _ = carried_rows(table, FORM, "2024-10", ["AAA", "BBB"])
+    assert carried["previous_crop_code"].to_pylist() == ["MAI", None, "WHE"]
+    assert past_curves(carried, crops=["AAA"], least_samples=2).histories == ("MAI", "WHE")
+    with pytest.raises(LengthMismatchError, match="3 samples but 3 curves and 1 previous crops"):
+        season_rows(samples("ABA"), curves(3), FORM, "2023-10", block_size_m=500.0, previous=["MAI"])
+
+
+def test_a_crop_of_a_year_before_covers_half_the_segment():
+    codes = ["WHE", "MAI", "ALF"]
+    wide = pa.table(
+        {
+            "segment_id": pa.array([1, 2, 3, 4], pa.uint32()),
+            "history_y1_share_WHE": pa.array([0.7, 0.5, 0.4, None], pa.float32()),
+            "history_y1_share_MAI": pa.array([0.3, 0.1, 0.45, None], pa.float32()),
+            "history_y2_share_ALF": pa.array([1.0, 1.0, 1.0, 1.0], pa.float32()),
+        }
+    )
+    assert history_columns(codes)[0] == "history_y1_share_WHE"
+    assert crops_before(wide, codes) == ["WHE", "WHE", None, None]
+    assert crops_before(wide.select(["segment_id"]), codes) == [None] * 4
+    assert crops_before(wide.slice(0, 0), codes) == []

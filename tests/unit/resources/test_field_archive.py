@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from agristat_platform.catalogue import load_catalogue, load_settings
+from agristat_platform.catalogue import RecognitionSettings, TrainingSettings, load_catalogue, load_settings
 from agristat_platform.geometry import geometry_crs, read_geometry, with_geometry
 from agristat_platform.sampling import FIELD_DATA_SCHEMA
 from agristat_platform.simulation import LandscapeNotPreparedError
@@ -115,3 +115,24 @@ def test_true_parcels_of_a_simulation_say_so(reference, tmp_path):
     found = reference("simulation")
     assert found.parcels.num_rows == 1
     assert found.source.startswith("SIMULATED")
+
+
+def test_labels_may_be_missing_only_where_past_seasons_teach(tmp_path):
+    settings = replace(load_settings(CONFIG, {}), home=tmp_path)
+    region = load_catalogue(settings).region("es-castilla-leon")
+
+    def delivered(season, **more):
+        training = TrainingSettings(source="file", file="{home}/labels_{season}.parquet", **more)
+        archive = FieldArchive(settings)
+        nomenclature = load_catalogue(settings).nomenclature("demo-valley")
+        return archive.training_labels(region.model_copy(update={"training": training}), season, nomenclature)
+
+    with pytest.raises(FieldArchiveError, match="labels_2024-10"):
+        delivered("2024-10")
+    later = RecognitionSettings(first_season="2024-10")
+    with pytest.raises(FieldArchiveError, match="labels_2023-10"):
+        delivered("2023-10", model="recognition", recognition=later)
+    none = delivered("2024-10", model="recognition", recognition=later)
+    assert none.labels.num_rows == 0
+    assert none.awaited_at == tmp_path / "labels_2024-10.parquet"
+    assert none.external == ()

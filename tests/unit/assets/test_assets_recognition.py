@@ -1,0 +1,199 @@
+"""Recognition with hand-made versions: labels that bring their own series, seasons that can't teach, figures beside a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from agristat_platform import classification
+from agristat_platform.catalogue import Partition, RecognitionSettings, TrainingSettings, load_catalogue, load_settings
+from assets.errors import NoPastSeasonError
+from assets.model_season import ModelSeason
+from assets.recognition import JUDGED_BY, write_recognition
+from assets.season_transfer import RECOGNITION, transfer
+from assets.teaching import teaching_of
+from resources.storage import Store
+
+CROPS = ("WHE", "MAI", "ALF")
+INTERVALS, LAYERS = 6, ("ndvi", "evi")
+COLUMNS = [f"{layer}_t{i + 1:02d}_mean" for i in range(INTERVALS) for layer in LAYERS]
+FIRST, SECOND, THIRD = "2023-10", "2024-10", "2025-10"
+LOG = logging.getLogger(__name__)
+
+
+def curves(crops, seed):
+    """A peak at its own time for each crop, in both layers, with noise: float32 (n, intervals × layers)."""
+    peak = np.array([1.0, 4.0, 2.5])[[CROPS.index(crop) for crop in crops]]
+    noise = np.random.default_rng(seed).normal(0, 0.02, (len(crops), INTERVALS, len(LAYERS)))
+    values = np.exp(-((np.arange(INTERVALS)[None, :, None] - peak[:, None, None]) ** 2)) + noise
+    return values.reshape(len(crops), -1).astype(np.float32)
+
+
+def wide(identifier, names, values):
+    columns = {name: pa.array(values[:, j]) for j, name in enumerate(COLUMNS)}
+    return pa.table({identifier: names, **columns})
+
+
+def labels_of(season, n=45):
+    crops = [CROPS[i % 3] for i in range(n)]
+    rows = [
+        {"label_id": f"{season} {i}", "crop_code": crop, "geometry": shapely.Point(1000.0 * (i % 9), 0).wkb}
+        for i, crop in enumerate(crops)
+    ]
+    return classification.label_table(rows), wide(
+        "label_id", [row["label_id"] for row in rows], curves(crops, int(season[:4]))
+    )
+
+
+def written(draft, name):
+    return pq.read_table(draft.path(f"{name}.parquet"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "store"), scratch_dir=str(tmp_path / "scratch"))
+
+
+@pytest.fixture
+def season_of(store, repository):
+    catalogue = load_catalogue(load_settings(repository / "config", env={}))
+    region = catalogue.region("demo-valley")
+    truth = [CROPS[i % 3] for i in range(30)]
+
+    def published(asset, season, write):
+        with store.draft(asset, Partition("demo-valley", season), stage="test") as draft:
+            write(draft)
+        return store.publish(draft, draft.manifest(run_id="run"))
+
+    def make(season, previous=None, *, labelled=True, **recognition):
+        table, series = labels_of(season)
+
+        def write_labels(draft):
+            draft.write_table("labels", table if labelled else table.slice(0, 0))
+            if labelled:
+                draft.write_table("series", series)
+
+        def write_time_series(draft):
+            draft.write_bytes("series.txt", b"of no channel")
+
+        segments = pa.table(
+            {
+                "segment_id": pa.array(range(1, 31), pa.uint32()),
+                "area_ha": [1.0] * 30,
+                "geometry": [shapely.box(i, 0, i + 1, 1).wkb for i in range(30)],
+            }
+        )
+        features = wide("segment_id", segments["segment_id"], curves(truth, 7))
+        settings = {"trees": 10, "rounds": 1, "bags": 1, **recognition}
+        training = TrainingSettings(
+            source="file",
+            file="x",
+            model="recognition",
+            block_size_m=1000.0,
+            recognition=RecognitionSettings(**settings),
+        )
+        return ModelSeason(
+            Partition("demo-valley", season),
+            region.model_copy(update={"training": training}),
+            catalogue.nomenclature("demo-valley"),
+            published("training_labels", season, write_labels),
+            published("segments", season, lambda draft: draft.write_table("segments", segments)),
+            published("features", season, lambda draft: draft.write_table("features", features)),
+            published("time_series", season, write_time_series),
+            previous,
+        )
+
+    def taught(season, previous=None, **more):
+        """The crop model's version of a season, with nothing but its labelled curves."""
+        made = make(season, previous, **more)
+        return published("crop_models", season, lambda draft: teaching_of(made).write(draft, region.crs))
+
+    make.taught, make.truth = taught, truth
+    return make
+
+
+def test_labels_that_bring_their_own_series_teach_segments_of_the_next_season(season_of, store):
+    before = season_of.taught(FIRST)
+    assert classification.form_of(before.table("teaching_series")).kind == "interval_means"
+    season = season_of(SECOND, before)
+    draft = store.draft("crop_models", season.partition, stage="classification")
+    result = write_recognition(season, teaching_of(season), draft, LOG)
+    table = written(draft, "recognised")
+    assert table["segment_id"].to_pylist() == list(range(1, 31))
+    assert sorted(table.column_names[1:]) == sorted(CROPS)
+    values = np.stack([table[code].to_numpy() for code in CROPS], axis=1)
+    assert [CROPS[i] for i in values.argmax(axis=1)] == season_of.truth
+    (row,) = written(draft, "accuracy").to_pylist()
+    assert (row["name"], row["samples"], row["overall_accuracy"]) == (JUDGED_BY, 45, 1.0)
+    assert {check.check_name: check.passed for check in result.checks}["gate_passed"]
+
+
+def test_without_labels_the_form_of_curves_is_that_of_the_past(season_of):
+    before = season_of.taught(FIRST)
+    for labelled in (True, False):
+        second = season_of.taught(SECOND, before, labelled=labelled)
+        third = teaching_of(season_of(THIRD, second, labelled=False))
+        assert third.form == classification.form_of(before.table("teaching_series"))
+        assert third.carried.num_rows == 45 * (1 + labelled)
+        assert set(third.ground["season"].to_pylist()) == ({FIRST, SECOND} if labelled else {FIRST})
+
+
+def test_a_copy_of_a_past_curve_among_the_judging_labels_is_a_leak(season_of, store):
+    season = season_of(SECOND, season_of.taught(FIRST))
+    teaching = teaching_of(season)
+    copied = teaching.curves.copy()
+    copied[3] = classification.curves_of(teaching.carried)[5]
+    draft = store.draft("crop_models", season.partition, stage="classification")
+    result = write_recognition(season, dataclasses.replace(teaching, curves=copied), draft, LOG)
+    (check,) = (one for one in result.checks if one.check_name == "no_leakage_between_folds")
+    assert not check.passed
+    assert "values" in check.description
+
+
+def test_a_season_that_nothing_can_teach_says_why(season_of, store):
+    def refused(season, teaching, said):
+        draft = store.draft("crop_models", season.partition, stage="classification")
+        with pytest.raises(NoPastSeasonError, match=said) as caught:
+            write_recognition(season, teaching, draft, LOG)
+        assert "training.recognition.first_season" in str(caught.value)
+
+    alone = season_of(SECOND)
+    refused(alone, teaching_of(alone), "crop_models of 2023-10 was never materialised")
+    before = season_of.taught(FIRST)
+    few = season_of(SECOND, before, least_samples=16)
+    refused(few, teaching_of(few), "of 45 curves none may teach: {'too_few_samples': 45}")
+    blind = season_of(SECOND, season_of.taught(FIRST, labelled=False), labelled=False)
+    refused(blind, teaching_of(blind), "time_series has no channel")
+
+
+def test_past_curves_of_another_form_do_not_teach_and_are_counted(season_of, store):
+    season = season_of(SECOND, season_of.taught(FIRST))
+    form = classification.CurveForm("smoothed", LAYERS, INTERVALS)
+    before = season.previous.table("teaching_series")
+    carried, dropped = classification.carried_rows(before, form, SECOND, CROPS)
+    teaching = dataclasses.replace(teaching_of(season), form=form, carried=carried, dropped=tuple(dropped))
+    draft = store.draft("crop_models", season.partition, stage="classification")
+    with pytest.raises(NoPastSeasonError, match=r"has no curves that fit \(45 were left out\)"):
+        write_recognition(season, teaching, draft, LOG)
+
+
+def test_what_hinders_the_figure_beside_a_model_is_told_and_stops_nothing(season_of, caplog):
+    before = season_of.taught(FIRST)
+    season = season_of(SECOND, before, crops=["WHE", "MAI"], target_shares={"WHE": 1.0})
+    found = transfer(season, teaching_of(season), season.samples, LOG)
+    assert [name for name, _ in found.figures] == [RECOGNITION]
+    alone = season_of(SECOND, before, crops=["WHE", "RAP"])
+    found = transfer(alone, teaching_of(alone), alone.samples, LOG)
+    assert found.figures == ()
+    assert found.gate is None
+    assert "the only class is WHE" in found.said
+    assert "the only class is WHE" in caplog.text
+    for more, said in (({"compared": False}, "compared is false"), ({}, "no past season with labelled curves")):
+        other = season_of(SECOND, before if more else None, **more)
+        assert said in transfer(other, teaching_of(other), other.samples, LOG).said
