@@ -146,19 +146,20 @@ def segment_sizes(labels, n_segments):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def close_gaps(labels, sizes):  # type: ignore[no-untyped-def]
-    """Renumber in place to 1..n keeping the order of the numbers; returns sizes (n + 1,) with entry 0 unused."""
-    numbers = np.zeros(len(sizes), dtype=np.uint32)
+    """Renumber in place to 1..n keeping the order of the numbers; returns sizes (n + 1,) with entry 0 unused.
+
+    `sizes` is used up: the new numbers are written over it, and the new sizes counted, because two more arrays of all clumps
+    would leave gaps in memory where elimination has no use for them.
+    """
     n = 0
+    sizes[0] = 0
     for s in range(1, len(sizes)):
-        if sizes[s] > 0:
-            n += 1
-            numbers[s] = n
-    closed = np.zeros(n + 1, dtype=np.uint32)
-    for s in range(1, len(sizes)):
-        if sizes[s] > 0:
-            closed[numbers[s]] = sizes[s]
+        n += sizes[s] > 0
+        sizes[s] = n if sizes[s] > 0 else 0
     for p in range(len(labels)):
-        labels[p] = numbers[labels[p]]
+        labels[p] = sizes[labels[p]]
+    closed = segment_sizes(labels, n)
+    closed[0] = 0
     return closed
 
 

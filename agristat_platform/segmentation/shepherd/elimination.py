@@ -9,18 +9,22 @@ order in which segments are visited; among equally near neighbours the first one
 pixels in the order they joined and through each pixel's neighbours from the upper left.
 
 No pixel is looked at between the first and the last pass over the labels: segments carry their neighbours and sums, and
-a merged one, in place of its first sum, the number of the segment it went into.
+a merged one, in place of its pixels, the number of the segment it went into.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit, uintp
+import numpy.typing as npt
+from numba import njit
 
 from agristat_platform.segmentation.shepherd.clumps import neighbour_steps
-from agristat_platform.segmentation.shepherd.neighbour_lists import SLOTS, neighbour_lists
+from agristat_platform.segmentation.shepherd.nearest_larger import choose
+from agristat_platform.segmentation.shepherd.neighbour_lists import join_chains, neighbour_lists
 from agristat_platform.segmentation.shepherd.prefetch import prefetch
-from agristat_platform.segmentation.shepherd.segment_sums import held_wide, move_sums, write_mean
+from agristat_platform.segmentation.shepherd.segment_sums import LARGEST_NARROW, SegmentSums, move_sums
 
 # Segments of one size are gone over again while merges happen (a merge changes who is larger and how near); in
 # practice two or three rounds settle it, the bound only keeps a pathological image linear.
@@ -30,120 +34,129 @@ _MAX_ROUNDS = 10
 # then the shorter.
 _SCANNED = 4
 
-# Visits ahead for which memory is asked for; a visit takes about as long as one wait for memory.
-_AHEAD = 4
+# Merges ahead for which memory is asked for.
+_AHEAD = 8
+
+# Labels of the largest image whose sizes and segment numbers fit 32 bits with a sign.
+_LARGEST_SIGNED = 2**31 - 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _successor(s, sizes, rows):  # type: ignore[no-untyped-def]
-    """The segment that a segment, merged or not, is part of now."""
-    while sizes[s] == 0:
-        s = np.uint32(rows[s, 0])
-    return s
+def eliminate_small_segments(
+    labels: npt.NDArray[np.uint32],
+    sums: SegmentSums,
+    sizes: npt.NDArray[np.uint32],
+    min_pixels: int,
+    limit: float,
+    width: int,
+    eight: bool,
+) -> int:
+    """Merge segments below `min_pixels` into the nearest larger neighbour, smallest size first, in place.
+
+    Beside what it is given it takes about 40 bytes for each segment.
+
+    Parameters
+    ----------
+    labels:
+        (rows × width,) with a border of nodata one pixel wide, changed in place.
+    sums:
+        Changed in place.
+    sizes:
+        (segments + 1,) changed in place; entry 0 is nodata's, merged segments get size 0.
+    min_pixels:
+        Smallest size that is left alone.
+    limit:
+        Largest squared distance between means that may be merged.
+    width:
+        Number of columns, border included.
+    eight:
+        Neighbours also over corners.
+
+    Returns
+    -------
+    Number of segments merged away. Those without a larger neighbour within the limit stay.
+    """
+    sizes[0] = 0
+    narrow = len(labels) <= _LARGEST_SIGNED
+    state: npt.NDArray[Any] = sizes.view(np.int32) if narrow else sizes.astype(np.int64)
+    eliminated = _eliminate(labels, sums, state, min_pixels, limit, neighbour_steps(width, eight))
+    np.maximum(state, 0, out=state)
+    if not narrow:
+        sizes[:] = state
+    return int(eliminated)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _nearest_larger(s, links, following, rows, wide, sizes, mean, other, limit):  # type: ignore[no-untyped-def]
-    """The larger neighbour with the nearest mean within the squared distance `limit`; 0 where there is none."""
-    n_bands = rows.shape[1]
-    size = int(sizes[s])
-    write_mean(rows, wide, s, size, mean)
-    best = np.uint32(0)
-    best_distance = np.inf
-    link = uintp(s)
-    while True:
-        for slot in range(SLOTS):
-            neighbour = links[link, slot]
-            if neighbour == 0:
+@njit(cache=True, nogil=True)
+def _eliminate(labels, sums, state, min_pixels, limit, steps):  # type: ignore[no-untyped-def]
+    """As above; `state` are the sizes, signed, and becomes -t for what has become part of segment t."""
+    links = neighbour_lists(labels, state, min_pixels, steps)
+    rows, wide, used = sums
+    small = np.empty(0, dtype=np.uint32)
+    eliminated = 0
+    for size in range(1, min_pixels):
+        if size <= _SCANNED:
+            current = _segments_of(state, size, size)
+        else:
+            # Those still to come; a list that shrinks keeps the total at pixels × log(min_pixels).
+            if size == _SCANNED + 1:
+                small = _segments_of(state, size, min_pixels - 1)
+            current = np.empty(len(small), dtype=np.uint32)
+            n_current, kept = _take(small, state, size, min_pixels, current)
+            small = small[:kept]
+            current = current[:n_current]
+        targets = np.empty(len(current), dtype=np.uint32)
+        for _ in range(_MAX_ROUNDS):
+            choose(current, links, rows, wide, state, limit, targets)
+            kept = _carry_out(current, targets, links, rows, wide, used, state, min_pixels)
+            eliminated += len(current) - kept
+            if kept == len(current):
                 break
-            if sizes[neighbour] == 0:
-                neighbour = _successor(neighbour, sizes, rows)
-                links[link, slot] = neighbour
-            pixels = sizes[neighbour]
-            if pixels <= size:  # as is the segment itself; one met before is not nearer than it was
-                continue
-            if held_wide(rows, wide, neighbour):
-                write_mean(rows, wide, neighbour, pixels, other)
-            else:  # written out: nearly all come here, and a call takes longer than the divisions
-                for b in range(n_bands):
-                    other[b] = rows[neighbour, b] / pixels
-            distance = 0.0
-            for b in range(n_bands):
-                difference = mean[b] - other[b]
-                distance += difference * difference
-            if distance < best_distance:
-                best_distance = distance
-                best = neighbour
-        link = uintp(following[link])
-        if link == 0:
-            break
-    return best if best_distance <= limit else np.uint32(0)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _ask_for(k, current, links, rows, sizes):  # type: ignore[no-untyped-def]
-    """Have the memory of coming visits loaded: what visit k + _AHEAD looks at, and the list of a later one."""
-    later = k + 2 * _AHEAD
-    if later < len(current):
-        prefetch(links, current[later])
-        prefetch(rows, current[later])
-    if k + _AHEAD < len(current):
-        link = uintp(current[k + _AHEAD])
-        for slot in range(SLOTS):
-            neighbour = links[link, slot]
-            prefetch(sizes, neighbour)
-            prefetch(rows, neighbour)
+            current = current[:kept]
+    _relabel(labels, state)
+    return eliminated
 
 
 @njit(cache=True, nogil=True)
-def _choose(current, links, following, rows, wide, sizes, mean, other, limit, targets):  # type: ignore[no-untyped-def]
-    """Where each of the current segments would go."""
-    for k in range(len(current)):
-        _ask_for(k, current, links, rows, sizes)
-        targets[k] = _nearest_larger(current[k], links, following, rows, wide, sizes, mean, other, limit)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _merge(s, target, following, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
-    sizes[target] += sizes[s]
-    move_sums(rows, wide, used, s, target, sizes[target])
-    sizes[s] = 0
-    rows[s, 0] = target
-    if sizes[target] < min_pixels:  # others are not visited any more and need no list
-        link = uintp(target)
-        while following[link] != 0:
-            link = uintp(following[link])
-        following[link] = s
-
-
-@njit(cache=True, nogil=True)
-def _carry_out(current, targets, following, rows, wide, used, sizes, min_pixels):  # type: ignore[no-untyped-def]
+def _carry_out(current, targets, links, rows, wide, used, state, min_pixels):  # type: ignore[no-untyped-def]
     """Merge those that have a target; the others move up in `current`. Returns how many those are."""
     kept = 0
     for k in range(len(current)):
-        ahead = k + _AHEAD
-        if ahead < len(current):
-            prefetch(rows, current[ahead])
-            prefetch(rows, targets[ahead])
-            prefetch(sizes, targets[ahead])
-            prefetch(following, targets[ahead])
-        if targets[k] != 0:
-            _merge(current[k], targets[k], following, rows, wide, used, sizes, min_pixels)
-        else:
-            current[kept] = current[k]
+        if k + _AHEAD < len(current):
+            target = targets[k + _AHEAD]
+            prefetch(rows, current[k + _AHEAD])
+            prefetch(links, current[k + _AHEAD])
+            prefetch(rows, target)
+            prefetch(links, target)
+            prefetch(state, target)
+            # Half way there a link is at hand, and with it the name of its chain's last.
+            prefetch(links, links[targets[k + _AHEAD // 2], 0])
+        s, target = current[k], targets[k]
+        if target == 0:
+            current[kept] = s
             kept += 1
+            continue
+        state[target] += state[s]
+        if state[target] <= LARGEST_NARROW or len(wide) == 0:  # written out: a call takes longer than the sums
+            for b in range(rows.shape[1]):
+                rows[target, b] += rows[s, b]
+        else:
+            move_sums(rows, wide, used, s, target, state[target])
+        state[s] = -np.int64(target)
+        if state[target] < min_pixels:  # others are not visited any more and need no list
+            join_chains(links, target, s)
     return kept
 
 
 @njit(cache=True, nogil=True)
-def _relabel(labels, sizes, rows):  # type: ignore[no-untyped-def]
-    for s in range(1, len(sizes)):
-        if sizes[s] == 0:
-            rows[s, 0] = _successor(np.uint32(s), sizes, rows)
+def _relabel(labels, state):  # type: ignore[no-untyped-def]
+    for s in range(1, len(state)):
+        if state[s] < 0:
+            into = -state[s]
+            while state[into] < 0:
+                into = -state[into]
+            state[s] = -into
     for p in range(len(labels)):
-        s = labels[p]
-        if s != 0 and sizes[s] == 0:
-            labels[p] = np.uint32(rows[s, 0])
+        now = state[labels[p]]
+        labels[p] = np.uint32(-now) if now < 0 else labels[p]
 
 
 @njit(cache=True, nogil=True)
@@ -175,52 +188,3 @@ def _take(small, sizes, size, min_pixels, current):  # type: ignore[no-untyped-d
             small[kept] = s
             kept += 1
     return taken, kept
-
-
-@njit(cache=True, nogil=True)
-def eliminate_small_segments(labels, sums, sizes, min_pixels, limit, width, eight):  # type: ignore[no-untyped-def]
-    """Merge segments below `min_pixels` into the nearest larger neighbour, smallest size first, in place.
-
-    Beside what it is given it takes about 40 bytes for each segment.
-
-    Parameters
-    ----------
-    labels : (rows × width,) uint32 with a border of nodata one pixel wide, changed in place
-    sums : SegmentSums, changed in place
-    sizes : (segments + 1,) unsigned integers, changed in place; entry 0 is unused, merged segments get size 0
-    min_pixels : smallest size that is left alone
-    limit : largest squared distance between means that may be merged
-    width : number of columns, border included
-    eight : neighbours also over corners
-
-    Returns
-    -------
-    Number of segments merged away. Those without a larger neighbour within the limit stay.
-    """
-    links, following = neighbour_lists(labels, sizes, min_pixels, neighbour_steps(width, eight))
-    rows, wide, used = sums
-    mean = np.empty(rows.shape[1])
-    other = np.empty(rows.shape[1])
-    small = np.empty(0, dtype=np.uint32)
-    eliminated = 0
-    for size in range(1, min_pixels):
-        if size <= _SCANNED:
-            current = _segments_of(sizes, size, size)
-        else:
-            # Those still to come; a list that shrinks keeps the total at pixels × log(min_pixels).
-            if size == _SCANNED + 1:
-                small = _segments_of(sizes, size, min_pixels - 1)
-            current = np.empty(len(small), dtype=np.uint32)
-            n_current, kept = _take(small, sizes, size, min_pixels, current)
-            small = small[:kept]
-            current = current[:n_current]
-        targets = np.empty(len(current), dtype=np.uint32)
-        for _ in range(_MAX_ROUNDS):
-            _choose(current, links, following, rows, wide, sizes, mean, other, limit, targets)
-            kept = _carry_out(current, targets, following, rows, wide, used, sizes, min_pixels)
-            eliminated += len(current) - kept
-            if kept == len(current):
-                break
-            current = current[:kept]
-    _relabel(labels, sizes, rows)
-    return eliminated

@@ -20,7 +20,7 @@ from numba import njit
 LARGEST_NARROW = 32767
 
 _FIRST_PLACE = -(2**31)
-_BELOW_SUMS = -(2**30)
+BELOW_SUMS = -(2**30)
 
 
 class SegmentSums(NamedTuple):
@@ -89,7 +89,7 @@ def add_to_sums(strip, labels, first_row, cols, sums):  # type: ignore[no-untype
             if s == 0:
                 continue
             p = row * cols + column
-            if some_wide and rows[s, 0] < _BELOW_SUMS:
+            if some_wide and rows[s, 0] < BELOW_SUMS:
                 place = int(rows[s, 0]) - _FIRST_PLACE
                 for b in range(n_bands):
                     wide[place, b] += strip[b, p]
@@ -112,7 +112,7 @@ def widen(rows, wide, used, s):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, forceinline=True)
 def held_wide(rows, wide, s):  # type: ignore[no-untyped-def]
     """Whether a segment's sums are in `wide`."""
-    return len(wide) > 0 and rows[s, 0] < _BELOW_SUMS
+    return len(wide) > 0 and rows[s, 0] < BELOW_SUMS
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -135,10 +135,10 @@ def move_sums(rows, wide, used, s, target, size):  # type: ignore[no-untyped-def
         for b in range(n_bands):
             rows[target, b] += rows[s, b]
         return
-    if rows[target, 0] >= _BELOW_SUMS:
+    if rows[target, 0] >= BELOW_SUMS:
         widen(rows, wide, used, target)
     place = int(rows[target, 0]) - _FIRST_PLACE
-    if rows[s, 0] < _BELOW_SUMS:
+    if rows[s, 0] < BELOW_SUMS:
         for b in range(n_bands):
             wide[place, b] += wide[int(rows[s, 0]) - _FIRST_PLACE, b]
     else:

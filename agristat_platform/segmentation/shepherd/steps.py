@@ -83,11 +83,7 @@ def segmented(
             remedy="Check the composite's valid share and the nodata value",
         )
     if given is None:
-        rng = np.random.default_rng(options.seed)
-        sample = sample_pixels(image, clusters, available, options.sample_of(available), rng)
-        check_values(sample)
-        centres = fit_clusters(sample, options.n_clusters, rng)
-        image.reached("k-means")
+        centres = _fitted(image, clusters, available, options)
         assign_clusters(image, clusters, np.ascontiguousarray(centres))
     else:
         centres = given
@@ -96,6 +92,18 @@ def segmented(
     del clusters  # elimination needs the most memory and none of this
     image.reached("clumps")
     return eliminated(image, labels, n_clumps, options, max_distance, centres)
+
+
+def _fitted(
+    image: ImageStrips, valid: npt.NDArray[Any], available: int, options: ShepherdOptions
+) -> npt.NDArray[np.float64]:
+    """Cluster centres of a sample of the valid pixels; the sample is held no longer."""
+    rng = np.random.default_rng(options.seed)
+    sample = sample_pixels(image, valid, available, options.sample_of(available), rng)
+    check_values(sample)
+    centres = fit_clusters(sample, options.n_clusters, rng)
+    image.reached("k-means")
+    return centres
 
 
 def automatic_max_distance(centres: npt.NDArray[np.float64]) -> float:

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agristat_platform.segmentation.shepherd import elimination
 from agristat_platform.segmentation.shepherd.clumps import clump, neighbour_steps, segment_sizes
 from agristat_platform.segmentation.shepherd.elimination import eliminate_small_segments
-from agristat_platform.segmentation.shepherd.neighbour_lists import neighbour_lists
+from agristat_platform.segmentation.shepherd.nearest_larger import choose
+from agristat_platform.segmentation.shepherd.neighbour_lists import join_chains, neighbour_lists
 from agristat_platform.segmentation.shepherd.segment_sums import (
     LARGEST_NARROW,
     add_to_sums,
@@ -131,17 +133,26 @@ def test_sums_stay_exact_where_segments_join():
     assert sums.rows[5].tolist() == [4 * 65_530] * 2
 
 
+def listed(links, s):
+    """The neighbours of segment s as a walk along its chain meets them."""
+    met, link, last = [], s, int(links[s, 0])
+    while True:
+        met += [int(neighbour) for neighbour in links[link, 1:] if neighbour]
+        if link == last or last == 0:
+            return met
+        link = int(links[last, 0]) if link == s else int(links[link, 0])
+
+
 def test_neighbours_are_listed_in_the_order_of_meeting():
     labels = np.zeros((5, 5), dtype=np.uint32)
     labels[1:-1, 1:-1] = [[1, 2, 2], [3, 4, 5], [3, 3, 6]]
     sizes = segment_sizes(labels.ravel(), 6)
-    links, following = neighbour_lists(labels.ravel(), sizes, 3, neighbour_steps(5, False))
-    assert links[4, :5].tolist() == [2, 3, 5, 0, 0]  # above, left, right; below is 3 again
-    assert links[2, :4].tolist() == [1, 4, 5, 0]
-    assert not links[3].any()  # of three pixels, so not small
-    eight, _ = neighbour_lists(labels.ravel(), sizes, 2, neighbour_steps(5, True))
-    assert eight[4].tolist() == [1, 2, 3, 5, 6, 0]
-    assert not following[:7].any()  # what lies behind is not in use
+    links = neighbour_lists(labels.ravel(), sizes, 3, neighbour_steps(5, False))
+    assert listed(links, 4) == [2, 3, 5]  # above, left, right; below is 3 again
+    assert listed(links, 2) == [1, 4, 5]
+    assert listed(links, 3) == []  # of three pixels, so not small
+    eight = neighbour_lists(labels.ravel(), sizes, 2, neighbour_steps(5, True))
+    assert listed(eight, 4) == [1, 2, 3, 5, 6]
 
 
 def test_more_neighbours_than_a_link_holds():
@@ -152,11 +163,86 @@ def test_more_neighbours_than_a_link_holds():
     labels[1:13, 3] = np.arange(14, 26)
     labels[1, 2], labels[12, 2] = 26, 27
     sizes = segment_sizes(labels.ravel(), 27)
-    links, following = neighbour_lists(labels.ravel(), sizes, 20, neighbour_steps(5, False))
-    met, link = [], 1
-    while True:
-        met += [int(s) for s in links[link] if s]
-        link = int(following[link])
-        if link == 0:
-            break
-    assert met == [26] + [s for row in range(10) for s in (3 + row, 15 + row)] + [27]
+    links = neighbour_lists(labels.ravel(), sizes, 20, neighbour_steps(5, False))
+    assert listed(links, 1) == [26] + [s for row in range(10) for s in (3 + row, 15 + row)] + [27]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_lists_hold_each_neighbour_once_where_it_is_first_met(seed, eight):
+    rng = np.random.default_rng(seed)
+    labels, n = clump(rng.integers(0, 5, (7, 12)).astype(np.uint8), False)
+    steps = neighbour_steps(14, eight)
+    links = neighbour_lists(labels, segment_sizes(labels, n), 1_000, steps)
+    for s in range(1, n + 1):
+        met = [int(labels[p + step]) for p in np.flatnonzero(labels == s) for step in steps]
+        assert listed(links, s) == list(dict.fromkeys(other for other in met if other not in (0, s)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8), st.integers(0, 2**32 - 1))
+def test_chains_go_behind_one_another(pairs, seed):
+    # Six segments with chains of one to four links; link k holds the number k.
+    rng = np.random.default_rng(seed)
+    links = np.zeros((40, 8), dtype=np.uint32)
+    links[:, 1] = np.arange(40)
+    chains, free = {}, 7
+    for s in range(1, 7):
+        chains[s] = [s]
+        for _ in range(rng.integers(0, 4)):
+            join_chains(links, s, free)
+            chains[s].append(free)
+            free += 1
+    for one, other in pairs:
+        left = sorted(chains)
+        target, s = left[one % len(left)], left[other % len(left)]
+        if target != s:
+            join_chains(links, target, s)
+            chains[target] += chains.pop(s)
+    for s, expected in chains.items():
+        assert listed(links, s) == expected
+
+
+def chosen(values, sizes, neighbours, limit=np.inf):
+    """Where segment 1 would go, with these means and sizes of segments 1.. and these numbers in its list."""
+    state = np.array([0, *sizes], dtype=np.int32)
+    rows = np.zeros((len(state), 1), dtype=np.int32)
+    rows[1:, 0] = np.array(values) * np.array(sizes)
+    links = np.zeros((len(state) + len(neighbours), 8), dtype=np.uint32)
+    for k, start in enumerate(range(0, len(neighbours), 7)):
+        link = len(state) + k if k else 1
+        links[link, 1 : 1 + len(neighbours[start : start + 7])] = neighbours[start : start + 7]
+        if k:
+            join_chains(links, 1, link)
+    targets = np.full(1, 99, dtype=np.uint32)
+    choose(np.array([1], dtype=np.uint32), links, rows, np.empty((0, 1)), state, limit, targets)
+    return int(targets[0])
+
+
+def test_the_first_of_the_nearest_larger_neighbours_is_chosen():
+    values, sizes = [10, 14, 13, 7, 10, 13], [2, 3, 3, 3, 2, 3]
+    assert chosen(values, sizes, [2, 5, 3, 2, 4, 6]) == 3  # 4 and 6 are as near; 5 is nearer but no larger
+    assert chosen(values, sizes, [2, 5, 4, 3]) == 4
+    assert chosen(values, sizes, [3], limit=9.0) == 3
+    assert chosen(values, sizes, [3], limit=8.9) == 0
+    assert chosen(values, sizes, [5]) == chosen(values, sizes, []) == 0
+
+
+@pytest.mark.parametrize("n", [15, 16, 17, 60, 5_000])
+def test_any_number_of_neighbours_is_compared(n):
+    values = [0, *range(n, 0, -1)]  # nearer and nearer; the last is the nearest
+    neighbours = list(range(2, n + 2))
+    assert chosen(values, [1, *[2] * n], neighbours + neighbours[::-1]) == n + 1
+    assert chosen(values, [1, *[2] * n], neighbours[::-1] + neighbours) == n + 1
+
+
+def test_large_images_have_wider_numbers(monkeypatch):
+    rng = np.random.default_rng(5)
+    clusters = rng.integers(0, 4, (40, 50)).astype(np.uint8)
+    image = rng.integers(0, 50, (2, 40, 50)).astype(np.uint16)
+    expected = eliminated(clusters, image, 12, np.inf, False, 40)
+    monkeypatch.setattr(elimination, "_LARGEST_SIGNED", 0)
+    found = eliminated(clusters, image, 12, np.inf, False, 40)
+    assert found[1].tolist() == expected[1].tolist()
+    assert found[2] == expected[2] > 0
+    assert found[3].tolist() == expected[3].tolist()
