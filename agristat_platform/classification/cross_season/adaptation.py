@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,6 @@ from agristat_platform.classification.cross_season.curve_features import curve_f
 from agristat_platform.classification.cross_season.members import MemberSettings, fit_trees
 
 _CONFIDENT = 0.8
-
-
-def best_shift(probabilities: Sequence[np.ndarray]) -> int:
-    """Which of several shifts of the target makes its classes clearest: the one with the least mean entropy.
-
-    `probabilities`: for each candidate (n, classes). A score of this kind picks the shift in TimeMatch (Nyborg et al.
-    2022, ISPRS Journal 188). The middle candidate (no shift) wins ties.
-    """
-    entropy = [float(-(p * np.log(np.maximum(p, 1e-12))).sum(axis=1).mean()) for p in probabilities]
-    middle = len(entropy) // 2
-    best = int(np.argmin(entropy))
-    return best if entropy[best] < entropy[middle] - 1e-9 else middle
 
 
 def coral(training: np.ndarray, target: np.ndarray, *, ridge: float = 1.0) -> np.ndarray:

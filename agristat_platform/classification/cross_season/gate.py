@@ -12,8 +12,6 @@ import pyarrow as pa
 from agristat_platform.classification.cross_season.adaptation import trees_after_coral, trees_after_self_training
 from agristat_platform.classification.cross_season.curve_features import curve_features
 from agristat_platform.classification.cross_season.judging import (
-    SEARCH,
-    SHIFT_NUMBERS,
     Judged,
     TrialSeason,
     moved,
@@ -23,8 +21,8 @@ from agristat_platform.classification.cross_season.options import (
     STAGES,
     Choice,
     Shares,
-    aligned_vote,
     answer,
+    vote,
 )
 from agristat_platform.classification.cross_season.samples import Samples
 
@@ -44,7 +42,7 @@ GATE_SCHEMA = pa.schema(
 LEAST_GAIN = 0.005
 LEAST_ERRORS = 2.0  # standard errors: adaptation can do great harm, and these are too small rather than too large
 WORST_LOSS = 0.01  # in any fold, of options that can do great harm
-STRICT = ("alignment", "retraining", "time_axis", "rotation")
+STRICT = ("retraining", "time_axis", "rotation")
 
 
 @dataclass(frozen=True)
@@ -128,12 +126,12 @@ class Trials:
     def counted(self, stage: str) -> np.ndarray:
         """Which trial seasons a stage is judged on, bool (trials,).
 
-        Alignment on past seasons as they were: simulated ones are moved by just what it undoes, and would always speak for
-        it. Retraining, which costs a fit each time, on one trial of each fold.
+        Alignment on past seasons and blocks that aren't moved: moved ones are moved by just what it undoes, and would always
+        speak for it. Retraining, which costs a fit each time, on one trial of each fold.
         """
         fold = self.fold()
         if stage == "alignment":
-            return np.array([self.judged[number].fold.season is not None for number in fold], dtype=bool)
+            return np.array([trial.shift == 0 for trial in self.seasons], dtype=bool)
         if stage == "retraining":
             return np.isin(np.arange(len(fold)), np.unique(fold, return_index=True)[1])
         return np.ones(len(fold), bool)
@@ -149,18 +147,17 @@ class Trials:
         """Classes of a trial season (m,), their probabilities under a choice (m, classes), and the shares these assume."""
         one = self.judged[trial.judged]
         truth = self.samples.label[one.fold.held_out[trial.rows]]
-        start = SHIFT_NUMBERS.index(trial.shift) - SEARCH
-        by_shift = one.probabilities[start : start + 2 * SEARCH + 1][:, :, trial.rows]
-        voted, best = aligned_vote(by_shift, self.steepness, choice)
-        retrained = self._retrained(trial, voted, choice, trial.shift + best - SEARCH)
+        number = trial.shift - (one.undone[trial.shift] if choice.alignment == "fitted_shift" else 0.0)
+        voted = vote(one.probabilities[number][:, trial.rows], self.steepness, choice.augmentation)
+        retrained = self._retrained(trial, voted, choice, number)
         others = [j for j in self.judged if j is not one and j.fold.season is None]
-        heard = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in others]
+        heard = [j.probabilities[0.0] for j in others]
         known = [self.samples.label[j.fold.held_out] for j in others]
         shares = Shares(
             one.training_shares,
             one.last_shares,
             np.bincount(truth, minlength=len(self.samples.classes)) / len(truth) if shares_known else None,
-            np.concatenate(heard, axis=1) if heard else np.zeros((len(self.steepness), 0, len(voted[0]))),
+            np.concatenate(heard, axis=1) if heard else np.zeros((len(self.steepness), 0, voted.shape[1])),
             np.concatenate(known) if known else np.zeros(0, np.int64),
         )
         return truth, *answer(voted, retrained, choice, shares, self.steepness)
@@ -169,7 +166,7 @@ class Trials:
         truth, probabilities, _ = self.said(trial, choice, shares_known=shares_known)
         return oa_and_macro_f1(truth, probabilities.argmax(axis=1))
 
-    def _retrained(self, trial: TrialSeason, voted: np.ndarray, choice: Choice, number: int) -> np.ndarray | None:
+    def _retrained(self, trial: TrialSeason, voted: np.ndarray, choice: Choice, number: float) -> np.ndarray | None:
         if choice.retraining == "none":
             return None
         fold = self.judged[trial.judged].fold
@@ -211,9 +208,9 @@ def choose(trials: Trials, *, shares_known: bool) -> tuple[Choice, tuple[GateRow
     """Take one stage after the other, and in each the default, unless an option is better by more than its error.
 
     Better means: the mean gain over folds is at least 0.005 and exceeds two standard errors, on two folds or more; of
-    several such options the one with the largest gain less two standard errors is taken. Alignment and retraining, which
-    can do great harm, must also lose no more than 0.01 in any fold. With `shares_known` the target's shares are given, and
-    used without a trial.
+    several such options the one with the largest gain less two standard errors is taken. Retraining, which can do
+    great harm, must also lose no more than 0.01 in any fold. Alignment acts only where a season's curves demand it, and is
+    given up where that cost 0.005 in the mean. With `shares_known` the target's shares are given, and used without a trial.
     """
     choice = Choice()
     rows: list[GateRow] = []
@@ -283,6 +280,8 @@ def _sure_gain(row: GateRow) -> float:
 
 def is_better(row: GateRow) -> bool:
     """Whether an option's row is enough for it to be used; see `choose`."""
+    if row.stage == "alignment":
+        return row.gain >= LEAST_GAIN  # of none: what protects must not cost
     harmless = row.stage not in STRICT or row.worst_gain >= -WORST_LOSS
     # One fold alone has no standard error (NaN), and proves nothing.
     return row.gain >= LEAST_GAIN and _sure_gain(row) > 0 and harmless

@@ -13,6 +13,7 @@ import numpy as np
 from agristat_platform.classification.cross_season.curve_features import curve_features
 from agristat_platform.classification.cross_season.curves import shift_in_time
 from agristat_platform.classification.cross_season.members import (
+    MEMBERS,
     Curves,
     MemberSettings,
     fit_members,
@@ -20,18 +21,16 @@ from agristat_platform.classification.cross_season.members import (
     spread,
     warped_copies,
 )
-from agristat_platform.classification.cross_season.priors import fit_steepness, tempered
+from agristat_platform.classification.cross_season.priors import fit_steepness, steady_shares, tempered
 from agristat_platform.classification.cross_season.samples import LEAST_SAMPLES, Samples
+from agristat_platform.classification.cross_season.season_timing import SEASON_SHIFT, time_samples
 from agristat_platform.classification.cross_season.simulated_seasons import draw_rows, past_turnover
 from agristat_platform.classification.folds import blocked_folds
 
-SEASON_SHIFT = 1 / 23  # of the season's length: 16 days of a year
-SHIFT_NUMBERS = (-3, -2, -1, 0, 1, 2, 3)  # multiples of SEASON_SHIFT that held-out curves are predicted at
-SEARCH = 2  # alignment looks so many of them to either side
-_SIMULATED = (-1, 0, 1)
+_SIMULATED = (-1, 0, 1)  # times SEASON_SHIFT
 _DRAWS = 4  # of class shares for each simulated shift
 _MOST_TAUGHT, _MOST_HELD_OUT = 4_000, 2_000  # rows of a fold; the gate compares, and needs no more for that
-_AMPLITUDES = (0.5, 1.0)  # times SEASON_SHIFT; the stretch may add as much again at the season's ends
+_AMPLITUDES = (1.0, 2.0)  # times SEASON_SHIFT; the stretch may add as much again at the season's ends
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,15 @@ class Fold:
 class Judged:
     """What members fitted without a fold say of it.
 
-    `probabilities` (shifts, members, m, classes): of the held-out curves moved by each of `SHIFT_NUMBERS`; classes the
-    training part lacks have 0. `training_shares` and `last_shares` (classes,): among all rows learned from, and among
-    those of their latest season.
+    `probabilities`: (members, m, classes) of the held-out curves moved by so many times `SEASON_SHIFT`; classes the training
+    part lacks have 0. `undone`: for each shift that trial seasons are simulated with, by how much their curves demand to be
+    moved back (`season_timing`). `training_shares` (classes,): those that the members are taken to answer for;
+    `last_shares`: those of the rows learned from in their latest season.
     """
 
     fold: Fold
-    probabilities: np.ndarray
+    probabilities: dict[float, np.ndarray]
+    undone: dict[int, float]
     training_shares: np.ndarray
     last_shares: np.ndarray
 
@@ -128,25 +129,27 @@ def _block_folds(samples: Samples, blocks: int, seed: int, notes: list[str]) -> 
 
 
 def judge(samples: Samples, fold: Fold, *, amplitude: float, settings: MemberSettings, seed: int) -> Judged:
-    """Fit members on a fold's training rows and let them name what is held out, at every shift."""
+    """Fit members on a fold's training rows and let them name what is held out, at every shift that trials need."""
     rows, held_out = fold.training, samples.curves.rows(fold.held_out)
     present, label = np.unique(samples.label[rows], return_inverse=True)
     members = fit_members(
         samples.curves.rows(rows), label, samples.place[rows], amplitude=amplitude, settings=settings, seed=seed
     )
     k = len(samples.classes)
-    found: list[np.ndarray] = []
-    for number in SHIFT_NUMBERS:
+    timed = time_samples(samples.curves.values[rows], samples.label[rows], samples.place[rows], k, seed=seed)
+    shifts = _SIMULATED if fold.season is None else (0,)
+    undone = {shift: timed.timing(moved(held_out, shift).values).undone for shift in shifts}
+    found: dict[float, np.ndarray] = {}
+    for number in sorted({*shifts, *(shift - back for shift, back in undone.items())}):
         said = members.probabilities(moved(held_out, number))
-        full = np.zeros((*said.shape[:2], k))
-        full[:, :, present] = said
-        found.append(full)
-    shares = np.bincount(samples.label[rows], minlength=k) / len(rows)
+        found[float(number)] = np.zeros((*said.shape[:2], k))
+        found[float(number)][:, :, present] = said
+    shares = steady_shares(np.bincount(samples.label[rows], minlength=k))
     latest = rows[samples.season[rows] == samples.season[rows].max()]
-    return Judged(fold, np.stack(found), shares, np.bincount(samples.label[latest], minlength=k) / len(latest))
+    return Judged(fold, found, undone, shares, np.bincount(samples.label[latest], minlength=k) / len(latest))
 
 
-def moved(curves: Curves, number: int) -> Curves:
+def moved(curves: Curves, number: float) -> Curves:
     """Curves moved by `number` times `SEASON_SHIFT` of their length, later when positive."""
     if number == 0:
         return curves
@@ -181,11 +184,11 @@ def member_steepness(judged: list[Judged], samples: Samples) -> np.ndarray:
     Blocks count at the simulated shifts, seasons as they are; without a fold everything is left at 1.
     """
     if not judged:
-        return np.ones(5)
+        return np.ones(len(MEMBERS))
     said, truth = [], []
     for one in judged:
         for number in _SIMULATED if one.fold.season is None else (0,):
-            said.append(one.probabilities[SHIFT_NUMBERS.index(number)])
+            said.append(one.probabilities[number])
             truth.append(samples.label[one.fold.held_out])
     together, label = np.concatenate(said, axis=1), np.concatenate(truth)
     return np.array([fit_steepness(member, label) for member in together])

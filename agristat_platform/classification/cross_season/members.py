@@ -1,4 +1,4 @@
-"""The members of the general-purpose ensemble: extremely randomised trees, boosted trees, and convolution kernels.
+"""The members of the general-purpose ensemble: extremely randomised trees, boosted trees and convolution kernels.
 
 They are fitted unweighted: shares of classes are put right afterwards, on the probabilities (`priors`).
 """
@@ -19,7 +19,7 @@ from agristat_platform.classification.cross_season.curve_features import curve_f
 from agristat_platform.classification.cross_season.curves import warp_in_time
 from agristat_platform.classification.cross_season.kernel_head import KernelHead, fit_kernel_head
 
-MEMBERS = ("trees", "boosting", "kernels", "warped_trees", "warped_boosting")
+MEMBERS = ("trees", "kernels", "warped_trees", "warped_boosting")
 _BATCH = 8_192  # target series described at once
 
 
@@ -32,12 +32,14 @@ class MemberSettings:
     trees:
         Extremely randomised trees; √columns are tried at a split. The final ensemble's bags share them.
     rounds, learning_rate, leaves:
-        Of the boosted trees; a fifth of the columns is tried at a node.
+        Of the boosted trees; a tenth of the columns, in 63 bins, is tried at a node.
     kernel_columns:
         Shares of positive values that the convolution kernels give, about.
     copies:
-        Warped copies of each series that the augmented members also learn from. The kernels have none: their head's
-        cost is cubic in the rows.
+        Warped copies of each series that the warped trees also learn from, the boosted ones from one. The kernels have none:
+        their head's cost is cubic in the rows.
+    warped_rows:
+        Most rows that all these copies have together; beyond it each is of as many series drawn at random.
     head_samples:
         Most rows that the kernels' head is fitted on; beyond it they are drawn at random.
     bags:
@@ -45,11 +47,12 @@ class MemberSettings:
     """
 
     trees: int = 200
-    rounds: int = 80
+    rounds: int = 40
     learning_rate: float = 0.1
-    leaves: int = 15
+    leaves: int = 6
     kernel_columns: int = 2_520
-    copies: int = 2
+    copies: int = 3
+    warped_rows: int = 30_000
     head_samples: int = 2_500
     bags: int = 3
 
@@ -78,7 +81,7 @@ class Bags:
     bags: tuple[Members, ...]
 
     def probabilities(self, curves: Curves) -> np.ndarray:
-        """Class probabilities of each member, mean over bags, float64 (5, n, classes)."""
+        """Class probabilities of each member, mean over bags, float64 (members, n, classes)."""
         return np.asarray(sum(bag.probabilities(curves) for bag in self.bags)) / len(self.bags)
 
 
@@ -93,14 +96,14 @@ class Members:
     scale: np.ndarray
 
     def probabilities(self, curves: Curves) -> np.ndarray:
-        """Class probabilities of each member, float64 (5, n, classes)."""
+        """Class probabilities of each member, float64 (members, n, classes)."""
         return np.concatenate([self._of(curves.rows(slice(i, i + _BATCH))) for i in range(0, len(curves), _BATCH)], 1)
 
     def _of(self, curves: Curves) -> np.ndarray:
         columns = curve_features(curves.values)
         shares = self.kernels.transform((curves.values - self.centre) / self.scale, curves.support)
-        voices = [model.predict_proba(columns) for model in self.tree_models]
-        return np.stack([*voices[:2], self.head.probabilities(shares), *voices[2:]])
+        trees, *warped = (model.predict_proba(columns) for model in self.tree_models)
+        return np.stack([trees, self.head.probabilities(shares), *warped])
 
 
 def fit_members(
@@ -112,7 +115,7 @@ def fit_members(
     settings: MemberSettings | None = None,
     seed: int = 0,
 ) -> Members:
-    """Fit all five members.
+    """Fit all members.
 
     Parameters
     ----------
@@ -131,12 +134,16 @@ def fit_members(
     """
     chosen = settings or MemberSettings()
     columns = curve_features(curves.values)
-    warped = [curve_features(c) for c in warped_copies(curves.values, amplitude, chosen.copies, seed)]
-    augmented, repeated = np.concatenate([columns, *warped]), np.tile(classes, chosen.copies + 1)
-    tree_models = tuple(
-        fit(table, label, chosen, seed)
-        for table, label in ((columns, classes), (augmented, repeated))
-        for fit in (fit_trees, _fit_boosting)
+    copied = spread(classes, chosen.warped_rows // max(chosen.copies, 1), seed)
+    copies = [curve_features(c) for c in warped_copies(curves.values[copied], amplitude, chosen.copies, seed)]
+    table = np.concatenate([columns, *copies])
+    label = np.concatenate([classes, *(classes[copied] for _ in copies)])
+    twice = min(len(columns) + len(copied), len(table))
+    boosted = spread(label[:twice], chosen.warped_rows // 3, seed)
+    tree_models = (
+        fit_trees(columns, classes, chosen, seed),
+        fit_trees(table, label, chosen, seed),
+        _fit_boosting(table[boosted], label[boosted], chosen, seed),
     )
     keep = spread(classes, chosen.head_samples, seed)
     centre, scale = curves.values.mean(axis=(0, 1)), curves.values.std(axis=(0, 1))
@@ -178,7 +185,8 @@ def _fit_boosting(columns: np.ndarray, classes: np.ndarray, settings: MemberSett
         learning_rate=settings.learning_rate,
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=min(10, max(len(classes) // 20, 1)),
-        max_features=0.2,
+        max_features=0.1,
+        max_bins=63,
         early_stopping=False,
         random_state=seed,
     )

@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agristat_platform.classification.cross_season.adaptation import best_shift
 from agristat_platform.classification.cross_season.priors import adjusted, shares_by_confusion, shares_by_em, tempered
 
 # Weights of the members in the vote, in the order of `members.MEMBERS`.
 AUGMENTATIONS = {
-    "both": (1.0, 1.0, 2.0, 1.0, 1.0),
-    "plain": (1.0, 1.0, 1.0, 0.0, 0.0),
-    "warped": (0.0, 0.0, 1.0, 1.0, 1.0),
+    "both": (1.0, 1.0, 2.0, 0.5),
+    "plain": (1.0, 1.0, 0.0, 0.0),
+    "warped": (0.0, 1.0, 2.0, 0.5),
 }
 PRIORS = ("shrunken_em", "uniform", "training", "last_season", "em", "bbse")
-ALIGNMENTS = ("none", "shift_score")
+ALIGNMENTS = ("fitted_shift", "none")
 RETRAININGS = ("none", "coral", "self_training")
 _TOLERATED = 0.05  # departure at which the weight of equal shares in the shrunken estimate has doubled
 RETRAINED_WEIGHT = 1 / 3  # of the retrained trees in the vote
@@ -26,20 +25,22 @@ RETRAINED_WEIGHT = 1 / 3  # of the retrained trees in the vote
 class Choice:
     """One option of each kind; the defaults are what is done where past seasons prove nothing (methods, "recognise").
 
-    Plain and warped members vote together, the target's shares are estimated from it and shrunk halfway to equal ones, and
-    nothing is aligned or retrained.
+    Plain and warped members vote together, the target's shares are estimated from it and shrunk halfway to equal ones, it is
+    read at another date only where its curves demand that (`season_timing`), and nothing is retrained.
     """
 
     augmentation: str = "both"
     prior: str = "shrunken_em"
-    alignment: str = "none"
+    alignment: str = "fitted_shift"
     retraining: str = "none"
 
     def with_option(self, stage: str, option: str) -> Choice:
         return replace(self, **{stage: option})
 
 
-PLAIN = Choice(augmentation="plain", prior="uniform")  # nothing adapted: what harm is measured against
+PLAIN = Choice(
+    augmentation="plain", prior="uniform", alignment="none"
+)  # nothing adapted: what harm is measured against
 STAGES: dict[str, tuple[str, ...]] = {
     "augmentation": tuple(AUGMENTATIONS),
     "prior": PRIORS,
@@ -68,16 +69,6 @@ def vote(probabilities: np.ndarray, steepness: np.ndarray, augmentation: str) ->
     weights = AUGMENTATIONS[augmentation]
     parts = [w * tempered(p, s) for w, p, s in zip(weights, probabilities, steepness, strict=True) if w]
     return np.asarray(sum(parts)) / sum(weights)
-
-
-def aligned_vote(by_shift: np.ndarray, steepness: np.ndarray, choice: Choice) -> tuple[np.ndarray, int]:
-    """The vote, and the shift it is taken at: position in `by_shift` (shifts, members, n, classes), no shift midway."""
-    middle = len(by_shift) // 2
-    if choice.alignment == "none":
-        return vote(by_shift[middle], steepness, choice.augmentation), middle
-    votes = [vote(at, steepness, choice.augmentation) for at in by_shift]
-    best = best_shift(votes)
-    return votes[best], best
 
 
 def target_shares(probabilities: np.ndarray, choice: Choice, shares: Shares, steepness: np.ndarray) -> np.ndarray:

@@ -10,7 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 _FLOOR = 1e-6
+_PSEUDO_SAMPLES = 5.0
 _STEEPNESS = np.geomspace(0.75, 3.0, 21)  # flatter ones, fitted to a few samples, let shares run away
+
+
+def steady_shares(counts: np.ndarray) -> np.ndarray:
+    """Shares of classes that probabilities of members taught by `counts` samples (classes,) are taken to answer for.
+
+    Five samples more a class that has any: members don't follow the share of a class down to a few samples, and divided by
+    it the small probabilities that every curve has of a rare class become large ones.
+    """
+    raised = counts + np.where(counts > 0, _PSEUDO_SAMPLES, 0.0)
+    return np.asarray(raised / raised.sum())
 
 
 def tempered(probabilities: np.ndarray, steepness: float) -> np.ndarray:

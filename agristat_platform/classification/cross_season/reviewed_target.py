@@ -45,7 +45,7 @@ def answer_after_review(
     probabilities: np.ndarray,
     assumed: np.ndarray,
     given: np.ndarray | None,
-    number: int,
+    number: float,
     amplitude: float,
 ) -> AfterReview:
     """Let the gate decide how reviewed parcels are used, and answer so.
@@ -71,7 +71,7 @@ def answer_after_review(
         return AfterReview(before, shares, "none", (), (*added, "reviewed: none, no review could be used"))
     review = review.at(number)
     said = vote(season.members.probabilities(review.curves), trials.steepness, choice.augmentation)
-    alone = with_shares(said, None, trials.samples.shares, assumed, trials.steepness)
+    alone = with_shares(said, None, trials.samples.steady_shares, assumed, trials.steepness)
     base = widened(alone, taught, classes)
     option, rows, reasons = choose_reviewed(trials, choice, review, base, given, amplitude=amplitude)
     told = (*added, *reasons)
@@ -96,7 +96,7 @@ def answer_after_review(
 
 
 def _named(
-    season: TargetSeason, again: Retaught, choice: Choice, given: np.ndarray | None, number: int
+    season: TargetSeason, again: Retaught, choice: Choice, given: np.ndarray | None, number: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Answers of retaught members for the whole target, a chunk at a time, and the shares that they assume."""
     found = np.empty((len(season.series), len(again.shares)))

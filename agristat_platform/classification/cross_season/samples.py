@@ -12,6 +12,7 @@ from agristat_platform.classification.class_counts import LEAST_SAMPLES as LEAST
 from agristat_platform.classification.class_counts import check_class_counts
 from agristat_platform.classification.cross_season.curves import fill_gaps
 from agristat_platform.classification.cross_season.members import Curves
+from agristat_platform.classification.cross_season.priors import steady_shares
 from agristat_platform.classification.errors import (
     FeatureMismatchError,
     InvalidLabelsError,
@@ -67,6 +68,11 @@ class Samples:
     def shares(self) -> np.ndarray:
         """Share of each class among the samples, float64 (k,)."""
         return np.bincount(self.label, minlength=len(self.classes)) / len(self)
+
+    @property
+    def steady_shares(self) -> np.ndarray:
+        """Shares that members fitted on all samples are taken to answer for (`priors.steady_shares`), float64 (k,)."""
+        return steady_shares(np.bincount(self.label, minlength=len(self.classes)))
 
 
 def check_samples(series: Any, labels: Sequence[Any], seasons: Sequence[Any], places: Sequence[Any] | None) -> Samples:

@@ -13,16 +13,16 @@ import numpy as np
 
 from agristat_platform.classification.cross_season.curves import fill_gaps
 from agristat_platform.classification.cross_season.gate import Trials, retrain
-from agristat_platform.classification.cross_season.judging import SEARCH, SHIFT_NUMBERS, moved
+from agristat_platform.classification.cross_season.judging import moved
 from agristat_platform.classification.cross_season.members import Bags, Curves, fit_bags
 from agristat_platform.classification.cross_season.options import (
     Choice,
     Shares,
-    aligned_vote,
     answer,
     vote,
     with_shares,
 )
+from agristat_platform.classification.cross_season.season_timing import NO_TIMING, SeasonTiming, time_samples
 
 MOST_TOGETHER = 20_000  # target series on which the season's shift and shares are found, and series named at once
 
@@ -37,8 +37,8 @@ class TargetSeason:
         (m, steps, features), NaN = missing, at least one value in each.
     rows:
         Series, 20,000 at most drawn at random, on which the season as a whole is studied.
-    some, by_shift:
-        Their curves, and what the members say of them at every shift that alignment tries (shifts, 5, rows, classes).
+    some, timing:
+        Their curves, and what these tell of the season's dates.
     """
 
     trials: Trials
@@ -46,15 +46,16 @@ class TargetSeason:
     series: np.ndarray
     rows: np.ndarray
     some: Curves
-    by_shift: np.ndarray
+    timing: SeasonTiming
     given: np.ndarray | None
-    _retrained: dict[tuple[str, int, str], Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    _said: dict[float, np.ndarray] = field(default_factory=dict)
+    _retrained: dict[tuple[str, float, str], Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
 
-    def answer(self, choice: Choice) -> tuple[np.ndarray, np.ndarray, int]:
+    def answer(self, choice: Choice) -> tuple[np.ndarray, np.ndarray, float]:
         """Probabilities (m, classes), the shares they assume, and the shift they were read at (× `SEASON_SHIFT`)."""
         steepness = self.trials.steepness
-        voted, best = aligned_vote(self.by_shift, steepness, choice)
-        number = best - len(self.by_shift) // 2
+        number = -self.timing.undone if choice.alignment == "fitted_shift" else 0.0
+        voted = vote(self.said(number), steepness, choice.augmentation)
         trees = self._trees(choice, voted, number)
         again = None if trees is None else trees(moved(self.some, number).values)
         shares = self.shares()
@@ -70,7 +71,13 @@ class TargetSeason:
             full[chunk] = with_shares(said, again, shares.training, target, steepness)
         return full, target, number
 
-    def _trees(self, choice: Choice, voted: np.ndarray, number: int) -> Callable[[np.ndarray], np.ndarray] | None:
+    def said(self, number: float) -> np.ndarray:
+        """Probabilities (members, rows, classes) of `some` moved by `number` times `SEASON_SHIFT`."""
+        if number not in self._said:
+            self._said[number] = self.members.probabilities(moved(self.some, number))
+        return self._said[number]
+
+    def _trees(self, choice: Choice, voted: np.ndarray, number: float) -> Callable[[np.ndarray], np.ndarray] | None:
         if choice.retraining == "none":
             return None
         key = (choice.augmentation, number, choice.retraining)
@@ -86,9 +93,9 @@ class TargetSeason:
         """What the shares of classes can be estimated from."""
         samples, judged, k = self.trials.samples, self.trials.judged, len(self.trials.samples.classes)
         latest = samples.season == samples.season.max()
-        said = [j.probabilities[SHIFT_NUMBERS.index(0)] for j in judged]
+        said = [j.probabilities[0.0] for j in judged]
         return Shares(
-            samples.shares,
+            samples.steady_shares,
             np.bincount(samples.label[latest], minlength=k) / latest.sum(),
             self.given,
             np.concatenate(said, axis=1) if said else np.zeros((len(self.trials.steepness), 0, k)),
@@ -113,14 +120,19 @@ def fit_target(
     align: bool,
     members: Bags | None = None,
 ) -> TargetSeason:
-    """Fit members on all samples and let them name some of the target's series, without `align` at no shift alone.
+    """Look at a target season with members fitted on all samples; without `align` not at its dates.
 
     `series` (m ≥ 1, steps, features), NaN = missing, at least one value in each; `given` (classes,) are the target's
     shares or None; `amplitude` of the warped copies in steps; `members` are those of `fit_all`, None fits them.
     """
+    samples = trials.samples
     members = members or fit_all(trials, amplitude)
     rows = np.sort(np.random.default_rng(trials.seed).permutation(len(series))[:MOST_TOGETHER])
     some = Curves(*fill_gaps(series[rows]))
-    numbers = range(-SEARCH, SEARCH + 1) if align else range(1)
-    by_shift = np.stack([members.probabilities(moved(some, number)) for number in numbers])
-    return TargetSeason(trials, members, series, rows, some, by_shift, given)
+    timing = NO_TIMING
+    if align:
+        timed = time_samples(
+            samples.curves.values, samples.label, samples.place, len(samples.classes), seed=trials.seed
+        )
+        timing = timed.timing(some.values)
+    return TargetSeason(trials, members, series, rows, some, timing, given)

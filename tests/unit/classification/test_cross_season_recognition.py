@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from agristat_platform.classification import GATE_SCHEMA, MemberSettings, UnknownCropCodeError, recognise
-from agristat_platform.classification.cross_season.adaptation import best_shift, coral
+from agristat_platform.classification.cross_season.adaptation import coral
 from agristat_platform.classification.cross_season.gate import GateRow, fold_means, is_better, oa_and_macro_f1
 from agristat_platform.classification.cross_season.judging import judging_folds
 from agristat_platform.classification.cross_season.samples import check_samples
@@ -135,13 +135,17 @@ def test_two_seasons_are_left_out_in_turn_and_one_is_blocked_by_place(past) -> N
         assert not set(one.place[fold.training]) & set(one.place[fold.held_out])
 
 
-def test_alignment_is_not_used_on_the_word_of_simulated_seasons(past, target) -> None:
+def test_a_late_season_is_read_at_its_own_dates_and_an_ordinary_one_as_it_stands(past, target) -> None:
     values, labels, _, places = past
-    late = season(2030, 80, delay=1.0)[0]
-    found = recognise(values[:60], labels[:60], [2019] * 60, late, places=places[:60], settings=SMALL)
-    assert found.gate.chosen["alignment"] == "none"
-    assert [row.trials for row in found.gate.rows if row.stage == "alignment"] == [0, 0]
-    assert "alignment: none, nothing could be tried" in found.gate.reasons
+    found = {}
+    for delay in (0.0, 1.0):
+        late, truth, _ = season(2030, 150, delay=delay)
+        found[delay] = recognise(values[:60], labels[:60], [2019] * 60, late, places=places[:60], settings=SMALL)
+        assert (found[delay].labels == truth).mean() > 0.9
+        assert found[delay].gate.chosen["alignment"] == "fitted_shift"
+    # The season that teaches has a delay of 0.3 steps itself.
+    assert found[1.0].gate.diagnostics["alignment_steps"] == pytest.approx(-0.7, abs=0.35)
+    assert abs(found[0.0].gate.diagnostics["alignment_steps"]) < 0.5
 
 
 def test_a_class_of_one_season_is_judged_by_blocks_and_named(past) -> None:
@@ -168,7 +172,12 @@ def test_an_option_must_gain_more_than_twice_its_error() -> None:
 def test_options_that_can_do_great_harm_must_not_lose_in_any_fold() -> None:
     assert is_better(_row(0.02, 0.009, worst=-0.05))
     assert not is_better(_row(0.02, 0.009, stage="retraining", worst=-0.011))
-    assert is_better(_row(0.02, 0.009, stage="alignment", worst=-0.009))
+    assert is_better(_row(0.02, 0.009, stage="retraining", worst=-0.009))
+
+
+def test_alignment_is_given_up_where_it_cost_something_in_the_mean() -> None:
+    assert is_better(_row(0.006, 0.02, stage="alignment"))
+    assert not is_better(_row(0.004, 0.001, stage="alignment"))
 
 
 def test_seasons_simulated_from_one_block_count_as_one() -> None:
@@ -178,12 +187,6 @@ def test_seasons_simulated_from_one_block_count_as_one() -> None:
 def test_macro_f1_is_over_the_classes_present() -> None:
     # Class 0: 2 of 2 right, 2 named; class 1: 1 of 2, 1 named; class 2 is named once and absent.
     assert oa_and_macro_f1(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])) == pytest.approx((0.75, (1 + 2 / 3) / 2))
-
-
-def test_the_clearest_shift_wins_and_none_wins_ties() -> None:
-    clear, dull = np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]])
-    assert best_shift([dull, dull, clear]) == 2
-    assert best_shift([clear, clear, clear]) == 1
 
 
 def test_coral_gives_the_targets_mean_and_covariance() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agristat_platform.classification.cross_season import MemberSettings, target_season
 from agristat_platform.classification.cross_season.gate import choose, oa_and_macro_f1
-from agristat_platform.classification.cross_season.options import PLAIN, Choice, aligned_vote, departure
+from agristat_platform.classification.cross_season.options import PLAIN, Choice, departure, vote
 from agristat_platform.classification.cross_season.recognition import past_evidence
 from agristat_platform.classification.cross_season.samples import check_samples
 from agristat_platform.classification.cross_season.target_season import TargetSeason, fit_target
@@ -84,7 +84,7 @@ def test_droughts_show_as_unsure_answers_and_shares_alone_do_not(fitted) -> None
     for change in ("nothing", "shares", "drought"):
         season_fit = fit(season(2033, 300, **CHANGES[change])[0])
         trials = season_fit.trials
-        voted, _ = aligned_vote(season_fit.by_shift, trials.steepness, Choice())
+        voted = vote(season_fit.said(0.0), trials.steepness, Choice().augmentation)
         shares = season_fit.shares()
         equal = np.full(4, 0.25) if change != "shares" else np.array([0.6, 0.3, 0.1, 0.0])
         found[change] = departure(voted, equal, Choice(), shares, trials.steepness)
