@@ -73,12 +73,20 @@ class ModelSeason:
             return classification.training_set_from_series(
                 labels, self.labels.table("series"), block_size_m=training.block_size_m
             )
+        segments = self.segments_near_labels
         return classification.assemble_training_set(
             labels,
-            self.segments.table("segments"),
-            self.features.table("features"),
+            segments,
+            classification.rows_of_segments(segments["segment_id"], self.features.portions("features")),
             block_size_m=training.block_size_m,
             use_history=training.use_history,
+        )
+
+    @cached_property
+    def segments_near_labels(self) -> pa.Table:
+        """`segment_id` and `geometry` of the segments that the season's labels can be about, out of all there are."""
+        return classification.segments_near_labels(
+            self.labels.table("labels"), self.segments.portions("segments", columns=["segment_id", "geometry"])
         )
 
     def sizes(self, samples: classification.TrainingSet) -> dict[str, Any]:

@@ -62,6 +62,7 @@ from agristat_platform.classification.figures import confusion_png
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.folds import blocked_folds, spatial_blocks
 from agristat_platform.classification.label_files import read_vector_labels
+from agristat_platform.classification.labelled_segments import rows_of_segments, segments_near_labels
 from agristat_platform.classification.labelled_series import LabelledSeries, read_labelled_series
 from agristat_platform.classification.labels import (
     CLASS_SUPPORT_SCHEMA,
@@ -215,9 +216,11 @@ __all__ = [
     "read_vector_labels",
     "recognise",
     "rolling_origins",
+    "rows_of_segments",
     "save_model",
     "season_rows",
     "segment_curves",
+    "segments_near_labels",
     "shared_ground_ha",
     "size_class",
     "spatial_blocks",
