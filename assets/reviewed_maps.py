@@ -11,18 +11,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from agristat_platform import classification, mapping
+from agristat_platform import mapping
 from agristat_platform.catalogue import Catalogue
 from agristat_platform.classification import review
 from assets import checks
 from assets.families import asset_family, check
+from assets.map_judgement import (
+    LARGEST_CALIBRATION_ERROR,
+    calibration_check,
+    judged,
+    set_sizes,
+    write_judgement,
+)
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
 from assets.presentation import markdown_table, picture, table_metadata
-from assets.review_tables import audit_sample, tables_as_agreed
+from assets.review_tables import tables_as_agreed
 from resources.storage import Draft, StorageResource, StoredVersion
 
-LARGEST_CALIBRATION_ERROR = 0.05
 SCHEMAS = {
     "reviewed": review.REVIEWED_SCHEMA,
     "accuracy": review.AUDIT_ACCURACY_SCHEMA,
@@ -37,7 +43,7 @@ SCHEMAS = {
     "to_look_at": review.REVIEW_QUEUE_SCHEMA,
     "pixel_counts": mapping.PIXEL_COUNTS_SCHEMA,
 }
-PAIRS = 10
+CHANGED_COLUMNS = ("segment_id", "mapped_crop_code", "mapped_confidence", "crop_code", "decided_by", "drawn_for")
 
 
 def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
@@ -91,7 +97,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         classified, flags = crop_maps.table("segments"), review_samples.table("flags")
         probabilities = review.MapProbabilities.of_table(crop_maps.table("probabilities"))
         decisions = review_decisions.table("decisions")
-        judgement = _judged(region.review, review_samples, segments, flags, decisions, probabilities)
+        judgement = judged(region.review, review_samples, segments, flags, decisions, probabilities)
         confidence, possible, possible_number = review.calibrated_map(
             probabilities, judgement.calibration, judgement.sets
         )
@@ -120,7 +126,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_table("reviewed", reviewed)
             draft.write_table("pixel_counts", counts)
             draft.write_table("to_look_at", _to_look_at(reviewed, flags, judgement.threshold, review_samples))
-            shown = _write_judgement(draft, judgement, simulated=region.simulated)
+            shown = write_judgement(draft, judgement, simulated=region.simulated)
             status = {row["values"]: row["counts"] for row in pc.value_counts(reviewed["status"]).to_pylist()}
             same = _same_map(crop_maps, review_samples, review_decisions)
             return materialised(
@@ -151,8 +157,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     "share accepted automatically": status.get("accepted", 0) / max(reviewed.num_rows, 1),
                     "threshold": "none" if judgement.threshold is None else float(judgement.threshold),
                     "threshold rests on": judgement.threshold_basis,
-                    "possible crops": markdown_table(_set_sizes(possible_number)),
-                    "parcels changed by decisions": _changed(reviewed),
+                    "possible crops": markdown_table(set_sizes(possible_number)),
+                    "parcels changed by decisions": _changed(reviewed).num_rows,
+                    "changed parcels": markdown_table(
+                        _changed(reviewed).select(list(CHANGED_COLUMNS)).slice(0, 20).to_pylist()
+                    ),
                     "pixel_counts (not an estimate)": markdown_table(counts.to_pylist()),
                 },
                 checks=[
@@ -170,94 +179,11 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                         description=f"{judgement.state}: {judgement.decided} of {judgement.asked} audited parcels",
                         warn_only=True,
                     ),
-                    _calibration_check(judgement),
+                    calibration_check(judgement),
                 ],
             )
 
     return reviewed_maps
-
-
-def _judged(
-    settings: Any,
-    review_samples: StoredVersion,
-    segments: StoredVersion,
-    flags: pa.Table,
-    decisions: pa.Table,
-    probabilities: review.MapProbabilities,
-) -> review.Judgement:
-    audit = audit_sample(review_samples)
-    drawn = audit.sample["segment_id"]
-    area = {
-        row["segment_id"]: row["area_ha"]
-        for portion in segments.portions("segments", columns=["segment_id", "area_ha"])
-        for row in portion.filter(pc.is_in(portion["segment_id"], drawn.combine_chunks())).to_pylist()
-    }
-    ids = drawn.to_pylist()
-    size = classification.size_class([area[parcel] for parcel in ids])
-    own_flags = flags.filter(pc.is_in(flags["segment_id"], drawn.combine_chunks()))
-    return review.judge_map(
-        audit,
-        decisions,
-        probabilities,
-        area_ha=area,
-        groups={
-            **review.flag_groups(own_flags, ids),
-            "parcel size": [name or "not known" for name in size],
-            "stratum": audit.sample["stratum"].to_pylist(),
-        },
-        first_threshold=settings.first_threshold,
-        share_right=settings.share_right,
-        bound=settings.bound,
-        coverage=settings.coverage,
-        seed=audit.seed,
-    )
-
-
-def _write_judgement(draft: Draft, judgement: review.Judgement, *, simulated: bool) -> dict[str, Any]:
-    """Write everything the audit says, and return how the UI shows it."""
-    draft.write_table("accuracy", judgement.accuracy)
-    draft.write_table("accuracy_by_area", judgement.accuracy_by_area)
-    draft.write_table("confusion", judgement.confusion)
-    draft.write_table("calibration_trials", judgement.trials)
-    draft.write_table("acceptance", judgement.acceptance)
-    review.save_calibration(judgement.calibration, draft.directory)
-    before = judgement.calibration_errors[review.STATED]
-    after = judgement.calibration_errors.get(review.CALIBRATED, before)
-    draft.write_table("calibration_errors_before", before)
-    draft.write_table("calibration_errors", after)
-    draft.write_table("reliability_before", judgement.reliability[review.STATED])
-    draft.write_table("reliability", judgement.reliability.get(review.CALIBRATED, judgement.reliability[review.STATED]))
-    shown: dict[str, Any] = {"calibration": f"{judgement.calibration.method}: {judgement.calibration_reason}"}
-    if judgement.overall is None:
-        return shown
-    low, high = judgement.overall_range or (float("nan"), float("nan"))
-    wrong = judgement.confusion.filter(pc.not_equal(judgement.confusion["reference"], judgement.confusion["mapped"]))
-    shown |= {
-        "accuracy (by parcels, from the audit)": markdown_table(judgement.accuracy.to_pylist()),
-        "accuracy (by area, from the audit)": markdown_table(judgement.accuracy_by_area.to_pylist()),
-        "overall accuracy": float(judgement.overall["estimate"]),
-        "overall accuracy if what is not known were wrong, or right": f"{low:.3f} … {high:.3f}",
-        "confused pairs (decided → mapped)": markdown_table(
-            wrong.sort_by([("parcels", "descending")]).slice(0, PAIRS).to_pylist()
-        ),
-    }
-    if judgement.sets is not None:
-        curves = judgement.reliability
-        if judgement.calibration.method == "none":
-            curves = {review.STATED: curves[review.STATED]}  # the same points would be drawn twice
-        png = review.reliability_png(curves, simulated=simulated)
-        draft.write_bytes("reliability.png", png)
-        shown |= {
-            "reliability": picture(png, "Confidence against the share right, audited parcels"),
-            "calibration error": markdown_table(
-                [
-                    {"confidence": name, **table.slice(0, 1).to_pylist()[0]}
-                    for name, table in judgement.calibration_errors.items()
-                ]
-            ),
-            "audited ground that is no class of the model": judgement.outside_classes,
-        }
-    return shown
 
 
 def _flagged(flags: pa.Table, classified: pa.Table) -> Any:
@@ -299,20 +225,10 @@ def _to_look_at(
     )
 
 
-def _set_sizes(number: Any) -> list[dict[str, Any]]:
-    if number is None:
-        return []
-    known = number[number >= 0]
-    sizes, counts = np.unique(known, return_counts=True)
-    return [
-        {"crops in the set": int(size), "parcels": int(count), "share": float(count / len(known))}
-        for size, count in zip(sizes, counts, strict=True)
-    ]
-
-
-def _changed(reviewed: pa.Table) -> int:
+def _changed(reviewed: pa.Table) -> pa.Table:
+    """Parcels whose class a decision changed."""
     before, after = reviewed["mapped_crop_code"].fill_null(""), reviewed["crop_code"].fill_null("")
-    return int(pc.sum(pc.not_equal(before, after)).as_py() or 0)
+    return reviewed.filter(pc.not_equal(before, after))
 
 
 def _same_map(crop_maps: StoredVersion, review_samples: StoredVersion, review_decisions: StoredVersion) -> list[str]:
@@ -337,20 +253,4 @@ def _not_shown(draft: Draft, decisions: pa.Table, codes: list[str]) -> str:
         str(row["segment_id"])
         for row in shown
         if decided[row["segment_id"]] in codes and decided[row["segment_id"]] != row["crop_code"]
-    )
-
-
-def _calibration_check(judgement: review.Judgement) -> dg.AssetCheckResult:
-    if review.CALIBRATED not in judgement.calibration_errors:
-        return checks.holds(
-            "calibration", False, description=f"not known: {judgement.calibration_reason}", warn_only=True
-        )
-    row = judgement.calibration_errors[review.CALIBRATED].slice(0, 1).to_pylist()[0]
-    bound = max(LARGEST_CALIBRATION_ERROR, row["ece_by_chance"])
-    return checks.holds(
-        "calibration",
-        row["ece_equal_mass"] <= bound,
-        description=f"{row['ece_equal_mass']:.3f} on {row['samples']} audited parcels; chance alone gives {row['ece_by_chance']:.3f}",
-        warn_only=True,
-        calibration_error=float(row["ece_equal_mass"]),
     )
