@@ -212,6 +212,7 @@ class Teaching:
             diagnostics["predicted_shares"] = shares
             diagnostics["assumed_shares"] = dict(zip(classes.tolist(), assumed.tolist(), strict=True))
             diagnostics["alignment_steps"] = number * SEASON_SHIFT * samples.curves.values.shape[1]
+            diagnostics["season_timing"] = vars(season.timing) | {"demanded": season.timing.demanded}
         dropped = samples.dropped if review is None else samples.dropped | review.dropped
         gate = Gate(tuple(rows), chosen, (*reasons, decision.why), diagnostics, dropped, decision.passed)
         return probabilities, gate
