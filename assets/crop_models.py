@@ -5,6 +5,7 @@ import dagster as dg
 from agristat_platform.catalogue import Catalogue
 from assets.families import asset_family, check
 from assets.materialisation import materialised, upstream
+from assets.model_choice import forget_unfinished
 from assets.model_season import LABELS_PER_CLASS, LEAST_ACCURACY, ModelSeason
 from assets.partitions import partition_of
 from assets.recognition import write_recognition
@@ -76,10 +77,12 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         )  # fmt: skip
         teaching = teaching_of(season)
         with storage.store.draft("crop_models", partition, stage="classification") as draft:
-            write = write_recognition if season.recognised else write_season_model
-            result = write(season, teaching, draft, context.log)
+            if season.recognised:
+                result = write_recognition(season, teaching, draft, context.log)
+            else:
+                result = write_season_model(season, teaching, draft, context.log, scratch=str(storage.scratch_dir))
             teaching.write(draft, region.crs)
-            return materialised(
+            published = materialised(
                 context,
                 draft,
                 region=region,
@@ -89,5 +92,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                 metadata={**result.metadata, **teaching.metadata()},
                 checks=result.checks,
             )
+        forget_unfinished(season, str(storage.scratch_dir))
+        return published
 
     return crop_models

@@ -8,6 +8,7 @@ import dagster as dg
 
 from agristat_platform import classification
 from assets import checks
+from assets.model_choice import chosen_model
 from assets.model_season import (
     LABELS_PER_CLASS,
     LEAST_ACCURACY,
@@ -23,8 +24,8 @@ from assets.teaching import Teaching
 from resources.storage import Draft
 
 
-def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, log: Any) -> ModelResult:
-    """Teach, judge and write the ensemble, and judge last season's knowledge beside it.
+def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, log: Any, *, scratch: str) -> ModelResult:
+    """Teach, judge and write the ensemble, and judge last season's knowledge beside it; `scratch` as in `chosen_model`.
 
     Raises
     ------
@@ -41,13 +42,13 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
         )
     support = delivered.support(season.nomenclature)
     samples = delivered.without_small_classes(LEAST_SAMPLES)
-    settings = classification.EnsembleSettings(seed=training.seed)
-    validation = classification.cross_validate(samples, settings, folds=training.folds, seed=training.seed)
-    model = classification.CropEnsemble(settings)
-    model.fit(samples.X, samples.y, samples.weights, samples.groups, samples.feature_names)
+    choice = chosen_model(season, samples, scratch=scratch, log=log)
+    model, validation = choice.model, choice.validation
     log.info("overall accuracy %.3f in %d blocked folds", validation.overall.overall_accuracy, training.folds)
     past = transfer(season, teaching, samples, log)
-    table = classification.figures_table([("blocked cross-validation", validation.overall), *past.figures])
+    table = classification.figures_table(
+        [("blocked cross-validation", validation.overall), *choice.figures, *past.figures]
+    )
     report = season.accuracy_report(samples, validation.predicted, validation.confidence, validation.classes)
     card = season.card(
         taught_on=classification.taught_on(
@@ -56,12 +57,12 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
             sources={"training_labels": season.labels.version, **season.sources("segments", "features")},
             dropped=samples.dropped_counts,
         ),
-        features=samples.feature_names,
-        settings={name: value for name, value in vars(settings).items() if name != "workers"}
+        features=model.feature_names_in_.tolist(),
+        settings={name: value for name, value in vars(choice.settings).items() if name != "workers"}
         | {"use_history": training.use_history, "block_size_m": training.block_size_m},
         seeds={"model": training.seed, "folds": training.seed, "intervals": training.seed},
         accuracy=report,
-        accuracy_basis=f"labels held out in spatial blocks, {training.folds} folds",
+        accuracy_basis=choice.basis,
     )
     text = classification.card_markdown(card)
     png = classification.confusion_png(validation.confusion, season.nomenclature, simulated=season.region.simulated)
@@ -84,6 +85,7 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
     draft.write_bytes("confusion.png", png)
     draft.write_json("model_card", card.document())
     draft.write_bytes("model_card.md", text.encode())
+    choice.write(draft)
     past.write(draft)
     return ModelResult(
         parameters={
@@ -91,8 +93,9 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
             "folds": training.folds,
             "block_size_m": training.block_size_m,
             "samples": len(samples.y),
-            "features": len(samples.feature_names),
+            "features": len(model.feature_names_in_),
             "use_history": training.use_history,
+            **choice.parameters,
         },
         seeds={"model": training.seed, "folds": training.seed},
         metadata={
@@ -105,6 +108,7 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
             "spread_over_folds": {name: float(value) for name, value in validation.spread.items()},
             "importance": markdown_table(importance.to_pylist()),
             "dropped_labels": samples.dropped_counts,
+            **choice.metadata,
             **past.metadata(),
         },
         checks=[

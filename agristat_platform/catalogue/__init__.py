@@ -54,6 +54,7 @@ from agristat_platform.catalogue.seasons import (
 )
 from agristat_platform.catalogue.settings import CatalogueEndpoint, ExecutionSection, Settings, load_settings
 from agristat_platform.catalogue.training_sections import RecognitionSettings, TrainingSettings
+from agristat_platform.catalogue.tuning_section import TuningSettings
 
 __all__ = [
     "SIMULATED_REFERENCE",
@@ -95,6 +96,7 @@ __all__ = [
     "TextureSettings",
     "TimeSeriesSettings",
     "TrainingSettings",
+    "TuningSettings",
     "UnknownCatalogueError",
     "UnknownCropError",
     "UnknownRegionError",

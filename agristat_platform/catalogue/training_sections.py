@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from agristat_platform.catalogue.partition import SEASON_KEY
 from agristat_platform.catalogue.section import Positive, Section, Seed
+from agristat_platform.catalogue.tuning_section import TuningSettings
 
 SHARES_SUM_WITHIN = 0.01
 
@@ -113,6 +114,8 @@ class TrainingSettings(Section):
         season's labels, where there are any, only judge.
     recognition:
         See `RecognitionSettings`.
+    tuning:
+        A search for the ensemble's settings, see `TuningSettings`; None: the platform's defaults.
     """
 
     source: Literal["simulation", "file"]
@@ -125,6 +128,7 @@ class TrainingSettings(Section):
     use_history: bool = False
     model: Literal["ensemble", "recognition"] = "ensemble"
     recognition: RecognitionSettings = RecognitionSettings()
+    tuning: TuningSettings | None = None
 
     @model_validator(mode="after")
     def _file_is_named(self) -> TrainingSettings:
