@@ -95,11 +95,11 @@ def _run(directions: list[tuple[Any, ...]], values: Any) -> Any:
     units = len(directions[0][3])
     states = values.new_empty(steps, 2 * units, samples)
     for number, (into, bias, onto, onto_new, bias_new) in enumerate(directions):
-        gates = torch.matmul(into, values).add_(bias)
         state = values.new_full((units, samples), 0.5)
         written = states[:, number * units : (number + 1) * units]
         for step in range(steps) if number == 0 else reversed(range(steps)):
-            both, new = gates[step, : 2 * units], gates[step, 2 * units :]
+            gates = torch.addmm(bias, into, values[step])
+            both, new = gates[: 2 * units], gates[2 * units :]
             both.addmm_(onto, state).sigmoid_()
             new.addcmul_(both[:units], torch.addmm(bias_new, onto_new, state)).sigmoid_()
             state = torch.lerp(new, state, both[units:], out=written[step])

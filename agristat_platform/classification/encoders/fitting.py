@@ -18,7 +18,7 @@ from agristat_platform.classification.encoders.networks import EncoderNetwork
 from agristat_platform.classification.encoders.settings import Training
 from agristat_platform.classification.encoders.training_history import Epoch
 
-_BATCH = 256  # series predicted at once
+_BATCH = 128  # series predicted at once; what more of them need no longer fits a core's own cache
 
 
 @dataclass(frozen=True)
