@@ -142,15 +142,16 @@ def check_samples(series: Any, labels: Sequence[Any], seasons: Sequence[Any], pl
     )
 
 
-def as_series(series: Any, what: str) -> np.ndarray:
-    """`series` as float64 (n, steps, features), NaN = missing.
+def as_series(series: Any, what: str, *, keep_single: bool = False) -> np.ndarray:
+    """`series` as float64 (n, steps, features), NaN = missing; with `keep_single` float32 ones as they are, uncopied.
 
     Raises
     ------
     FeatureMismatchError
         It has other dimensions, fewer than two steps, no feature, or an infinite value.
     """
-    values = np.asarray(series, dtype=np.float64)
+    single = keep_single and getattr(series, "dtype", None) == np.float32
+    values = np.asarray(series) if single else np.asarray(series, dtype=np.float64)
     if values.ndim != 3 or values.shape[1] < 2 or values.shape[2] < 1:
         raise FeatureMismatchError(
             f"{what} have shape {values.shape}", remedy="Give (samples, at least 2 steps, at least 1 feature)"
@@ -164,14 +165,14 @@ def as_series(series: Any, what: str) -> np.ndarray:
 
 
 def check_target(target_series: Any, samples: Samples, target_places: Sequence[Any] | None) -> np.ndarray:
-    """The target's series as float64 (m, steps, features).
+    """The target's series as float64 (m, steps, features), or float32 as given: a chunk at a time is made float64 later.
 
     Raises
     ------
     FeatureMismatchError, LengthMismatchError
         Steps or features differ from the training series', or places from the series in number.
     """
-    values = as_series(target_series, "the target series")
+    values = as_series(target_series, "the target series", keep_single=True)
     expected = samples.curves.values.shape[1:]
     if values.shape[1:] != expected:
         raise FeatureMismatchError(

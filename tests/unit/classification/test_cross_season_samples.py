@@ -113,3 +113,11 @@ def test_shares_are_ordered_by_class_and_checked() -> None:
     for bad in ({"soy": 0.5}, {"soy": 1.5, "maize": -0.5}, {"soy": float("nan"), "maize": 1.0}):
         with pytest.raises(InvalidSharesError, match="sum to 1"):
             check_shares(bad, classes)
+
+
+def test_a_large_target_is_not_copied() -> None:
+    random = np.random.default_rng(0)
+    samples = check_samples(random.normal(size=(6, 5, 2)), ["a", "b"] * 3, [1] * 6, None)
+    single = random.normal(size=(4, 5, 2)).astype(np.float32)
+    assert np.shares_memory(check_target(single, samples, None), single)
+    assert check_target(single.tolist(), samples, None).dtype == np.float64

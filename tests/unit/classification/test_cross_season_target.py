@@ -73,6 +73,14 @@ def test_the_choice_loses_at_most_three_points_against_nothing_adapted(fitted, c
     assert chosen >= plain - 0.03
 
 
+@pytest.mark.parametrize("days", [-15, 15])
+def test_fifteen_days_cost_at_most_three_points_and_more_where_nothing_is_adapted(fitted, days: int) -> None:
+    usual, _ = _both(fitted, season(2034, 300))
+    chosen, plain = _both(fitted, season(2034, 300, delay=days / 16))
+    assert chosen >= usual - 0.03
+    assert plain <= chosen - 0.05
+
+
 def test_the_choice_recovers_some_of_what_changed_shares_cost(fitted) -> None:
     chosen, plain = _both(fitted, season(2031, 400, shares=(0.05, 0.9, 0.05, 0.0)))
     assert chosen >= plain + 0.01
