@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from agristat_platform.catalogue import CropNomenclature
+from agristat_platform.mapping.class_tables import write_class_table
 from agristat_platform.mapping.crop_layers import CropMapFiles, codes_by_value, crop_layers
 from agristat_platform.mapping.errors import (
     RasterUnreadableError,
@@ -50,7 +51,8 @@ def write_crop_map(
     """Write crop map, confidence, second class and its probability as cloud-optimised GeoTIFFs, a block at a time.
 
     Maps of classes have the nomenclature's colour table and its codes and names as tags (`CLASS_CODES`, JSON by class
-    value, and `CLASS_<value>`). Files appear complete under their names or not at all; equal input gives equal bytes.
+    value, and `CLASS_<value>`), and an attribute table beside them (`class_tables`). Files appear complete under their names
+    or not at all; equal input gives equal bytes.
 
     Parameters
     ----------
@@ -93,6 +95,8 @@ def write_crop_map(
                 output.update_tags(**layer.tags)
         for layer in layers:
             _optimise(layer.part, layer.target, "NEAREST")
+            if layer.colours:
+                write_class_table(layer.target, nomenclature)
     finally:
         for layer in layers:
             layer.part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import pystac
 
 from agristat_platform.catalogue import CropNomenclature, Grid
 from agristat_platform.imagery import grid_item, projection_fields
+from agristat_platform.mapping.class_tables import SUFFIX
 from agristat_platform.mapping.crop_layers import (
     CONFIDENCE_FILE,
     CROP_MAP_FILE,
@@ -31,6 +32,7 @@ NOT_AN_ESTIMATE = (
 )
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _PARQUET = "application/vnd.apache.parquet"
+_CLASS_TABLE = "Value, code, name and colour of every class, for GIS programs"
 _TABLES = (
     ("probabilities", "probabilities.parquet", "Probability of every class for every segment", ["data"]),
     ("segments", "segments.parquet", "Class, confidence and second class of every segment", ["data"]),
@@ -53,7 +55,7 @@ def crop_map_item(
     """The item that lies beside the files of a crop map; their addresses are relative to it.
 
     Assets: crop_map, confidence, second_crop, second_probability (COG), probabilities, segments, pixel_counts (Parquet),
-    quicklook (PNG).
+    class_table (XML), quicklook (PNG).
     Class tables are those of the classification extension: value, name (the code), title, colour, and pixels of the map,
     which `agristat:pixel_counts_are_an_estimate: false` and the description say are no estimate.
 
@@ -102,6 +104,10 @@ def crop_map_item(
         item.add_asset(name, pystac.Asset(f"./{file}", f"{said}{title}", None, _COG, ["data"], extra_fields=fields))
     for name, file, told, roles in _TABLES:
         item.add_asset(name, pystac.Asset(f"./{file}", name, told, _PARQUET, roles))
+    item.add_asset(
+        "class_table",
+        pystac.Asset(f"./{CROP_MAP_FILE}{SUFFIX}", "class_table", _CLASS_TABLE, "application/xml", ["metadata"]),
+    )
     item.add_asset("quicklook", pystac.Asset("./quicklook.png", "Quicklook", None, "image/png", ["overview"]))
     for link in links:
         item.add_link(pystac.Link(link["rel"], link["href"], link.get("type"), link.get("title")))

@@ -83,6 +83,7 @@ def test_assets_are_what_the_files_hold(written):
         "probabilities": ["data"],
         "segments": ["data"],
         "pixel_counts": ["metadata"],
+        "class_table": ["metadata"],
         "quicklook": ["overview"],
     }
     assert "not an estimate" in document["assets"]["pixel_counts"]["description"]

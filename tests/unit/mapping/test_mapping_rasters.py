@@ -1,6 +1,7 @@
 """Classes of segments, the crop map's files, counts and picture."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -105,7 +106,26 @@ def test_map_and_confidence_by_hand(write_raster, nomenclature, tmp_path):
         assert confidence.read(1).tolist() == [[97, 97, 50], [255, 255, 50]]
         assert confidence.nodata == 255
     names = ["crop_confidence.tif", "crop_map.tif", "second_crop.tif", "second_probability.tif"]
-    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == names
+    tables = ["crop_map.tif.aux.xml", "second_crop.tif.aux.xml"]
+    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == sorted(names + tables)
+
+
+def test_the_attribute_table_beside_a_class_map_by_hand(write_raster, nomenclature, tmp_path):
+    files = write_crop_map(write_raster(SEGMENTS), CLASSES, nomenclature, tmp_path / "map")
+    for raster in (files.crop_map, files.second_crop):
+        root = ElementTree.parse(f"{raster}.aux.xml").getroot()
+        table = root.find("PAMRasterBand[@band='1']/GDALRasterAttributeTable")
+        columns = [column.findtext("Name") for column in table.iter("FieldDefn")]
+        rows = [[cell.text for cell in row.iter("F")] for row in table.iter("Row")]
+        assert columns == ["Value", "Code", "Class", "Cultivated", "Red", "Green", "Blue"]
+        assert rows == [
+            ["1", "WHE", "Whe", "1", "224", "176", "64"],
+            ["5", "MAI", "Mai", "1", "255", "127", "0"],
+            ["8", "GRA", "Gra", "0", "184", "217", "160"],
+        ]
+    with rasterio.open(files.crop_map) as crop_map:
+        assert crop_map.read(1).tolist() == [[1, 1, 8], [0, 0, 8]]
+        assert crop_map.colormap(1)[8] == (0xB8, 0xD9, 0xA0, 255)
 
 
 def test_second_class_and_its_probability_by_hand(write_raster, nomenclature, tmp_path):
