@@ -144,8 +144,7 @@ class ReviewFolder:
         folder = f"{region.code}/{partition.season}"
         with tree.locked(folder):
             before = self._rows_of(tree.read(f"{folder}/{DECISIONS_FILE}"))
-            last = {tuple(row.get(name, "") for name in ABOUT): row.get("decision", "") for row in before}
-            new = [row for row in rows if last.get(tuple(row[name] for name in ABOUT)) != row["decision"]]
+            new = [rows[i] for i in new_words(before, rows)]
             copy = self._copy_name(tree, folder, received, source.name)
             tree.write(f"{folder}/{RECEIVED}/{copy}", source.read_bytes())
             named = [{**row, RECEIVED_COLUMN: copy} for row in new]
@@ -170,6 +169,12 @@ class ReviewFolder:
         if content is None:
             return []
         return [dict(row) for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
+
+
+def new_words(before: Sequence[Mapping[str, str]], rows: Sequence[review.WrittenRow]) -> list[int]:
+    """Which rows say something else than the same person said last about the same parcel of the same sample."""
+    last = {tuple(row.get(name, "") for name in ABOUT): row.get("decision", "") for row in before}
+    return [i for i, row in enumerate(rows) if last.get(tuple(row[name] for name in ABOUT)) != row["decision"]]
 
 
 def _record(kind: str, path: Path) -> ExternalRecord:

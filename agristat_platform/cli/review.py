@@ -124,7 +124,8 @@ def _print_receipt(platform: Platform, receipt: Receipt) -> None:
     kept = "nothing kept" if receipt.kept is None else f"{receipt.kept[1]} new, kept in {receipt.kept[0]}"
     _say(
         platform,
-        f"{receipt.rows} decisions, {len(receipt.refused)} don't count; {receipt.undecided} rows without one; {kept}",
+        f"{receipt.rows} decisions, {len(receipt.refused)} don't count, {receipt.known} known before; "
+        f"{receipt.undecided} rows without one; {kept}",
     )
     _print_progress(platform, receipt.progress.table)
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from agristat_platform.catalogue import Catalogue, Partition, Region
 from agristat_platform.classification import review
 from agristat_platform.provenance import sha256_file
-from resources.review_folder import ReviewFolder
+from resources.review_folder import ReviewFolder, new_words
 from resources.storage import Store, StoredVersion
 
 
@@ -29,7 +29,7 @@ class Receipt:
 
     Attributes
     ----------
-    rows, undecided: rows with a decision and without.
+    rows, undecided, known: rows with a decision and without, and how many of the decisions were there before.
     refused: rows that can't be used: `row` (in the file, from 1, without its header), `segment_id`, `reason`, `detail`.
     kept: the file they are in now and how many of the rows were new to it; None where nothing was to be kept.
     progress: of the review, with these rows.
@@ -37,6 +37,7 @@ class Receipt:
 
     rows: int
     undecided: int
+    known: int
     refused: tuple[dict[str, Any], ...]
     kept: tuple[Path, int] | None
     progress: review.ReviewProgress
@@ -121,14 +122,15 @@ class ReviewDesk:
         written = review.written_decisions(file)
         rows = review.signed(written.rows, by=by, at=now, sample=self.sample, turn=turn)
         before = self._kept_rows()
-        progress = self.progress([*before, *rows])
+        new = new_words(before, rows)
+        progress = self.progress([*before, *(rows[i] for i in new)])
         refused = tuple(
-            {**row, "row": written.numbers[row["row"] - len(before)]}
+            {**row, "row": written.numbers[new[row["row"] - len(before)]]}
             for row in progress.refused.to_pylist()
             if row["row"] >= len(before)
         )
         kept = self.folder.add(self.region, self.partition, rows, file, received=now) if keep else None
-        return Receipt(len(rows), written.undecided, refused, kept, progress)
+        return Receipt(len(rows), written.undecided, len(rows) - len(new), refused, kept, progress)
 
     def progress(self, rows: Sequence[review.WrittenRow] | None = None) -> review.ReviewProgress:
         """How far the review is with some written rows; None: with those that are kept."""

@@ -140,7 +140,7 @@ def test_a_supervisor_sends_parcels_out_and_takes_decisions_in(fresh, tmp_path):
         "no time",
     ):
         assert said in told.stdout
-    assert f"{len(rows) - 1} decisions, 3 don't count; 1 rows without one" in told.stdout
+    assert f"{len(rows) - 1} decisions, 3 don't count, 0 known before; 1 rows without one" in told.stdout
 
     ben = [dict(rows[6], decision="MAI" if rows[6]["crop_code"] != "MAI" else "BAR", decided_by="Ben")]
     write_csv(tmp_path / "ben.csv", ben)
