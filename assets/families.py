@@ -69,6 +69,9 @@ FAMILIES: Mapping[str, Family] = {
     "crop_models": Family(
         "classification", frozenset({"scikitlearn"}), EARTH_OBSERVATION, ("classification", "features"), "training"
     ),
+    "model_evaluation": Family(
+        "classification", frozenset({"parquet"}), EARTH_OBSERVATION, ("classification", "features"), "training"
+    ),
     "crop_maps": Family(
         "mapping",
         frozenset({"cog", "parquet"}),

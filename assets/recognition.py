@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform import classification
+from agristat_platform.classification import evaluation
 from assets import checks
 from assets.errors import NoPastSeasonError
 from assets.model_season import LABELS_PER_CLASS, LEAST_ACCURACY, PAIRS, ModelResult, ModelSeason, support_by_code
@@ -151,6 +152,7 @@ class _Judged:
     by_class: pa.Table
     confusion: pa.Table
     report: classification.AccuracyReport
+    held_out: pa.Table
 
     def written(self, season: ModelSeason, draft: Draft) -> dict[str, Any]:
         """Write the tables and the picture, and return what is shown of them."""
@@ -161,6 +163,7 @@ class _Judged:
         draft.write_table("confusion", self.confusion)
         draft.write_table("accuracy_figures", self.report.figures)
         draft.write_table("confused_pairs", self.report.confused_pairs)
+        draft.write_table("held_out", self.held_out)
         draft.write_bytes("confusion.png", png)
         return {
             "accuracy": markdown_table(table.to_pylist()),
@@ -262,6 +265,7 @@ def _judged(season: ModelSeason, found: Recognised) -> _Judged | None:
         classification.class_accuracy(rows.y, predicted[named], codes),
         classification.confusion_matrix(rows.y, predicted[named], codes),
         season.accuracy_report(rows, predicted[named], confidence[named], classes.tolist()),
+        evaluation.held_out_table(rows.label_ids, rows.y, predicted[named], confidence[named]),
     )
 
 

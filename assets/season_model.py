@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from agristat_platform import classification
+from agristat_platform.classification import evaluation
 from assets import checks
 from assets.model_choice import chosen_model
 from assets.model_season import (
@@ -75,6 +76,9 @@ def write_season_model(season: ModelSeason, teaching: Teaching, draft: Draft, lo
         "accuracy_figures": report.figures,
         "confused_pairs": report.confused_pairs,
         "folds": validation.folds,
+        "held_out": evaluation.held_out_table(
+            samples.label_ids, samples.y, validation.predicted, validation.confidence, validation.fold
+        ),
         "support": support,
         "importance": importance,
         "dropped": samples.dropped,

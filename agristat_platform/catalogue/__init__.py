@@ -17,6 +17,7 @@ from agristat_platform.catalogue.errors import (
     UnknownSeasonError,
     did_you_mean,
 )
+from agristat_platform.catalogue.evaluation_section import EvaluationPart, EvaluationSettings
 from agristat_platform.catalogue.feature_sections import FeatureSettings, TextureSettings
 from agristat_platform.catalogue.grid import Grid, reproject
 from agristat_platform.catalogue.imagery_sections import (
@@ -67,6 +68,8 @@ __all__ = [
     "Crop",
     "CropNomenclature",
     "EstimationSettings",
+    "EvaluationPart",
+    "EvaluationSettings",
     "ExecutionSection",
     "FeatureSettings",
     "Grid",

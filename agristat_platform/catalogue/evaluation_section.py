@@ -46,7 +46,7 @@ class EvaluationSettings(Section):
     sizes: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=2, strict=False)] | None = None
     dates: Annotated[int, Field(ge=2, le=400)] = 7
     origins: Annotated[int, Field(ge=1)] = 3
-    trees: Annotated[int, Field(ge=10, le=2000)] = 40
+    trees: Annotated[int, Field(ge=10, le=2000)] = 25
     perceptrons: Annotated[int, Field(ge=0, le=10)] = 0
     most_samples: Annotated[int, Field(ge=50)] = 2_000
     seed: Seed = 1

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from agristat_platform.catalogue.evaluation_section import EvaluationSettings
 from agristat_platform.catalogue.partition import SEASON_KEY
 from agristat_platform.catalogue.section import Positive, Section, Seed
 from agristat_platform.catalogue.tuning_section import TuningSettings
@@ -116,6 +117,8 @@ class TrainingSettings(Section):
         See `RecognitionSettings`.
     tuning:
         A search for the ensemble's settings, see `TuningSettings`; None: the platform's defaults.
+    evaluation:
+        What `model_evaluation` publishes beside the model, see `EvaluationSettings`.
     """
 
     source: Literal["simulation", "file"]
@@ -129,6 +132,7 @@ class TrainingSettings(Section):
     model: Literal["ensemble", "recognition"] = "ensemble"
     recognition: RecognitionSettings = RecognitionSettings()
     tuning: TuningSettings | None = None
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="after")
     def _file_is_named(self) -> TrainingSettings:

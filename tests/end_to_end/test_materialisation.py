@@ -31,6 +31,7 @@ PICTURED = {
     "time_series": "series",
     "crop_maps": "quicklook",
     "crop_models": "confusion",
+    "model_evaluation": "learning_curve_picture",
     "review_samples": "where",
     "reviewed_maps": "quicklook",
 }
@@ -42,6 +43,7 @@ NEEDED = {
     "features": {"segments", "composites", "time_series"},
     "training_labels": set(),
     "crop_models": {"training_labels", "segments", "features", "time_series"},
+    "model_evaluation": {"crop_models", "training_labels", "segments", "features", "time_series"},
     "crop_maps": {"crop_models", "segments", "features"},
     "survey_samples": set(),
     "field_data": {"survey_samples"},

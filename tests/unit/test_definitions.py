@@ -40,6 +40,12 @@ GRAPH = {
         "crop_models features segments time_series training_labels",
         "no_leakage_between_folds! cross_validated_accuracy class_support gate_passed!",
     ),
+    "model_evaluation": (
+        "classification",
+        "earth-observation",
+        "crop_models features segments time_series training_labels",
+        "no_leakage_between_folds! every_part_made labels_raise_accuracy",
+    ),
     "crop_maps": (
         "mapping",
         "earth-observation",
@@ -89,6 +95,7 @@ KINDS = {
     "features": {"parquet", "numpy"},
     "training_labels": {"parquet"},
     "crop_models": {"scikitlearn"},
+    "model_evaluation": {"parquet"},
     "crop_maps": {"cog", "parquet"},
     "map_accuracy": {"parquet"},
     "survey_samples": {"parquet"},

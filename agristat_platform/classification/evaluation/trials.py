@@ -1,4 +1,4 @@
-"""Accuracy over trials: against the number of labels, against the date in the season, and season after season.
+"""Accuracy over trials: against the number of labels, and against the date in the season.
 
 What is judged is a function: given samples to learn from and samples to name, and a seed, it answers their classes. So any
 model can be judged in the same way.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform.classification.ensemble import CropEnsemble
-from agristat_platform.classification.errors import InvalidSeasonsError, InvalidSettingsError, LengthMismatchError
+from agristat_platform.classification.errors import InvalidSettingsError, LengthMismatchError
+from agristat_platform.classification.evaluation.gains import paired_gain
 from agristat_platform.classification.evaluation.identities import place_folds
 from agristat_platform.classification.fitting import EnsembleSettings
 from agristat_platform.classification.labels import listed
@@ -26,37 +27,43 @@ Answer = Callable[[npt.NDArray[Any], Rows, Rows, int], npt.NDArray[Any]]
 """(features or series seen so far (n, …), rows to learn from, rows to name, seed) → class of each row to name."""
 
 _FIGURES = ("overall_accuracy", "macro_f1")
+_PARTS = {"": "mean", "_sd": "standard deviation", "_lowest": "least", "_highest": "greatest"}
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"description": text}
+
+
 _SUMMARY = [
-    *(pa.field(f"{figure}{part}", pa.float64()) for figure in _FIGURES for part in ("", "_sd", "_lowest", "_highest")),
-    pa.field("seeds", pa.int64(), nullable=False),
-    pa.field("held_out", pa.int64(), nullable=False),
-    pa.field("one_class_folds", pa.int64(), nullable=False),
+    *(
+        pa.field(f"{figure}{part}", pa.float64(), metadata=_said(f"{said} over seeds"))
+        for figure in _FIGURES
+        for part, said in _PARTS.items()
+    ),
+    pa.field(
+        "seeds", pa.int64(), nullable=False, metadata=_said("times that folds were dealt and labels put in order")
+    ),
+    pa.field("held_out", pa.int64(), nullable=False, metadata=_said("samples that each seed names once")),
+    pa.field("one_class_folds", pa.int64(), nullable=False, metadata=_said("folds that could not be taught")),
 ]
 LEARNING_CURVE_SCHEMA = pa.schema(
     [
-        pa.field("labels", pa.int64(), nullable=False),
+        pa.field("labels", pa.int64(), nullable=False, metadata=_said("taught in each fold")),
         *_SUMMARY,
-        pa.field("untaught_samples", pa.int64(), nullable=False),
+        pa.field("untaught_samples", pa.int64(), nullable=False, metadata=_said("of classes not among the labels")),
+        pa.field("gain", pa.float64(), metadata=_said("overall accuracy above that of the fewest labels")),
+        pa.field("gain_p", pa.float64(), metadata=_said("chance of such a gain if more labels taught nothing")),
     ],
     metadata={"note": "mean, standard deviation, least and greatest over seeds; a seed's folds are pooled"},
 )
 IN_SEASON_SCHEMA = pa.schema(
     [
-        pa.field("steps", pa.int64(), nullable=False),
-        pa.field("until", pa.string(), nullable=False),
+        pa.field("steps", pa.int64(), nullable=False, metadata=_said("of the season that are seen")),
+        pa.field("until", pa.string(), nullable=False, metadata=_said("last day that is seen")),
         *_SUMMARY,
     ],
     metadata={"note": "learned and named with the season's first steps alone; spread over seeds"},
 )
-
-
-class Origin(NamedTuple):
-    """A season to name, and the samples of the seasons before it; `unseen` classes occur in none of these."""
-
-    season: Any
-    training: Rows
-    target: Rows
-    unseen: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def learning_curve(
     A seed deals blocks to folds and puts training samples in one random order, of which a curve takes the first 25, 50, …:
     a larger set holds the smaller. Every sample is named once by each size. A fold whose labels are of one class is not
     taught: its samples count as wrong, and `one_class_folds` says how often. `untaught_samples`: of classes that the
-    fold's labels lacked, over all seeds.
+    fold's labels lacked, over all seeds. `gain` and `gain_p` compare with the fewest labels (`gains.paired_gain`).
 
     Parameters
     ----------
@@ -125,7 +132,7 @@ def learning_curve(
         See `place_folds`.
     """
     _check(X, y, seeds)
-    dealt = {seed: place_folds(y, groups, folds=folds, seed=seed) for seed in seeds}
+    dealt = dealt_folds(y, groups, folds=folds, seeds=seeds)
     most = min(len(y) - int(np.bincount(fold).max()) for fold in dealt.values())
     asked = _sizes(sizes, most)
     runs: dict[int, list[_Pooled]] = {size: [] for size in asked}
@@ -139,6 +146,7 @@ def learning_curve(
             **_spread(np.asarray(y), runs[size]),
             "one_class_folds": sum(run.one_class_folds for run in runs[size]),
             "untaught_samples": sum(run.untaught for run in runs[size]),
+            **_gain(np.asarray(y), runs[size], runs[asked[0]], groups, seeds[0]),
         }
         for size in asked
     ]
@@ -181,7 +189,7 @@ def in_season_curve(
     wrong = [step for step in asked if not 1 <= step <= series.shape[1]]
     if wrong or not asked:
         raise InvalidSettingsError(f"steps {listed(wrong) or 'none'} asked of series of {series.shape[1]} steps")
-    dealt = {seed: place_folds(y, groups, folds=folds, seed=seed) for seed in seeds}
+    dealt = dealt_folds(y, groups, folds=folds, seeds=seeds)
     rows = []
     for step in asked:
         seen = np.ascontiguousarray(series[:, :step])
@@ -197,37 +205,11 @@ def in_season_curve(
     return pa.Table.from_pylist(rows, schema=IN_SEASON_SCHEMA)
 
 
-def rolling_origins(y: npt.NDArray[Any], seasons: Sequence[Any] | npt.NDArray[Any], *, least: int = 1) -> list[Origin]:
-    """Each season as a target with all earlier ones to learn from, earliest first; `least` seasons are always learned from.
-
-    Raises
-    ------
-    LengthMismatchError, InvalidSeasonsError
-        Numbers differ; a season is missing, seasons can't be sorted, or there is none left to name.
-    """
-    keys = [key.item() if isinstance(key, np.generic) else key for key in seasons]
-    if len(keys) != len(y):
-        raise LengthMismatchError(f"{len(y)} labels but {len(keys)} seasons")
-    missing = [row for row, key in enumerate(keys) if key is None or key != key or key == ""]
-    if missing:
-        raise InvalidSeasonsError(f"{len(missing)} samples have no season", where=f"rows {listed(missing)}")
-    try:
-        names = sorted(set(keys))
-    except TypeError as error:
-        raise InvalidSeasonsError("seasons are of several kinds", remedy="Give keys of one kind that sort") from error
-    if least < 1 or len(names) <= least:
-        raise InvalidSeasonsError(
-            f"seasons {listed(names)} leave none to name after {least} to learn from",
-            remedy="Give labels of more seasons",
-        )
-    number = np.array([names.index(key) for key in keys])
-    labels = np.asarray(y).astype(str)
-    origins = []
-    for i in range(least, len(names)):
-        training, target = np.flatnonzero(number < i), np.flatnonzero(number == i)
-        unseen = tuple(sorted(set(labels[target]) - set(labels[training])))
-        origins.append(Origin(names[i], training, target, unseen))
-    return origins
+def dealt_folds(
+    y: npt.NDArray[Any], groups: Sequence[Any] | npt.NDArray[Any], *, folds: int, seeds: Sequence[int]
+) -> dict[int, Rows]:
+    """Fold of each sample (n,) by seed, as both curves deal them (`place_folds`)."""
+    return {seed: place_folds(y, groups, folds=folds, seed=seed) for seed in seeds}
 
 
 def _pooled(
@@ -263,6 +245,20 @@ def _spread(y: npt.NDArray[Any], runs: Sequence[_Pooled]) -> dict[str, Any]:
         said[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else None
         said[f"{name}_lowest"], said[f"{name}_highest"] = float(values.min()), float(values.max())
     return said
+
+
+def _gain(
+    y: npt.NDArray[Any],
+    runs: Sequence[_Pooled],
+    fewest: Sequence[_Pooled],
+    groups: Sequence[Any] | npt.NDArray[Any],
+    seed: int,
+) -> dict[str, float | None]:
+    if runs is fewest:
+        return {"gain": None, "gain_p": None}
+    right, before = (np.stack([run.predicted == y.astype(str) for run in these]) for these in (runs, fewest))
+    gain = paired_gain(right, before, groups, seed=seed)
+    return {"gain": gain.value, "gain_p": gain.p}
 
 
 def _sizes(sizes: Sequence[int] | None, most: int) -> list[int]:
