@@ -16,6 +16,8 @@ from agristat_platform.classification.review.proportions import effective_number
 FIRST_DAY_THRESHOLD = 0.65
 CANDIDATES = tuple(round(0.99 - 0.01 * i, 2) for i in range(70))
 """0.99 down to 0.30, fixed in advance."""
+LEAST_ABOVE = 10
+"""Audited parcels without which nothing is said of a threshold by the estimate alone."""
 
 ACCEPTANCE_SCHEMA = pa.schema(
     [
@@ -41,8 +43,8 @@ class Acceptance:
     threshold:
         Least confidence at which a parcel is accepted; None where no threshold holds the share asked for.
     by_estimate:
-        Least threshold whose estimated share right reaches the one asked for, and so does every higher one with enough audited
-        parcels for one error among them to leave that share (20 for 95 %); without any guarantee. None where there is none.
+        Least threshold with ten audited parcels whose estimated share right reaches the one asked for, and so does that of every
+        higher one with enough of them for one error to leave that share (20 for 95 %); without any guarantee. None where there is none.
     table:
         `ACCEPTANCE_SCHEMA`, from high to low.
     reason:
@@ -160,12 +162,12 @@ def _figures(
 def _by_estimate(rows: list[dict[str, Any]], share: float) -> float | None:
     lowest = None
     for row in rows:
-        # of fewer, a single error would decide
-        if row["audited"] < 1 / (1 - share) - 1e-9:
+        if row["audited"] < LEAST_ABOVE:
             continue
-        if row["share_right"] < share:
+        if row["share_right"] >= share:
+            lowest = row["threshold"]
+        elif row["audited"] >= 1 / (1 - share) - 1e-9:  # of fewer, a single error would end the search
             break
-        lowest = row["threshold"]
     return lowest
 
 

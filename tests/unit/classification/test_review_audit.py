@@ -274,3 +274,16 @@ def test_nothing_to_calibrate_sets_on_is_named() -> None:
         fit_conformal(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0), CLASSES, [])
     with pytest.raises(CalibrationError, match="coverage 1"):
         fit_conformal(np.full((2, 3), 1 / 3), np.zeros(2, np.int64), np.ones(2), CLASSES, [1, 2], coverage=1.0)
+
+
+def test_one_error_among_a_dozen_does_not_end_the_search_by_the_estimate() -> None:
+    def found(*groups: tuple[float, int, int]) -> float | None:
+        confidence = np.concatenate([np.full(n, stated) for stated, n, _ in groups])
+        right = np.concatenate([np.arange(n) >= wrong for _, n, wrong in groups])
+        return acceptance_threshold(confidence, right, np.ones(len(right)), ["all"] * len(right)).by_estimate
+
+    # 11 of 12, then 39 of 40, then 44 of 50: the least candidate above the ten worst
+    assert found((0.98, 12, 1), (0.90, 28, 0), (0.80, 10, 5)) == 0.81
+    # all of 12, then 17 of 20, which ends it whatever comes after
+    assert found((0.98, 12, 0), (0.90, 8, 3), (0.80, 80, 0)) == 0.91
+    assert found((0.98, 9, 0), (0.90, 20, 9)) is None
