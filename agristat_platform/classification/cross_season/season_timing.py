@@ -20,7 +20,7 @@ _DRAWS = 100
 _ONE_SIDE = 0.975
 _SURE = 3.0  # standard errors of the gain
 _FEWEST_SUPPORTERS, _SUPPORTER_SHARE, _SUPPORTER_ERRORS = 2, 0.05, 2.0
-_LEAST_PART = 0.1  # of the misfit: drought and noise misfit too, and no shift cures them
+_LEAST_PART = 0.5  # of the misfit: what a shift explains little of, such as drought or noise, no shift cures
 _FEWEST_STEPS, _FEWEST_SERIES = 5, 10
 
 
@@ -54,7 +54,7 @@ class SeasonTiming:
         """Whether the curves demand the shift.
 
         The gain is beyond three standard errors, two classes show it (one crop alone that is early can be another crop),
-        bootstrap draws agree on its side, and it explains a tenth of the misfit at least.
+        bootstrap draws agree on its side, and it explains half of the misfit at least.
         """
         return (
             self.number != 0.0
