@@ -32,6 +32,10 @@ PARTS_SCHEMA = pa.schema(
         pa.field("rows", pa.int64(), nullable=False, metadata={"description": "of its table"}),
     ]
 )
+ORIGINS_SHOWN = [
+    "season", "taught_by", "curves", "samples", "unseen_samples", "overall_accuracy", "overall_accuracy_low",
+    "overall_accuracy_high", "macro_f1", "least_recall", "expected_calibration_error", "gate_passed",
+]  # fmt: skip
 _FLAGS = ("ok", "long_gap", "too_few")  # from good to bad
 
 
@@ -107,7 +111,7 @@ def _rolling_origin(of: SeasonEvaluation) -> Part:
                 f"Past seasons named by the labelled curves of those before: {said}",
             )
         },
-        shown=found.table.to_pylist(),
+        shown=found.table.select(ORIGINS_SHOWN).to_pylist(),
         shared=found.shared,
     )
 
