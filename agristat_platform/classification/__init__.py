@@ -9,7 +9,9 @@ from agristat_platform.classification.cross_season import (
     GateRow,
     MemberSettings,
     Recognition,
+    Teaching,
     recognise,
+    teach,
 )
 from agristat_platform.classification.cross_validation import (
     FOLDS_SCHEMA,
@@ -172,6 +174,7 @@ __all__ = [
     "SharedIdentityError",
     "SmallClassError",
     "TaughtOn",
+    "Teaching",
     "TooFewBlocksError",
     "TooFewClassesError",
     "TrainingSet",
@@ -226,6 +229,7 @@ __all__ = [
     "spatial_blocks",
     "taught_ground",
     "taught_on",
+    "teach",
     "teaching_counts",
     "teaching_dropped",
     "teaching_schema",
