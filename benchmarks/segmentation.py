@@ -100,6 +100,7 @@ def against_pyshepseg(shepseg: Any, image: np.ndarray, options: argparse.Namespa
     largest = int(np.bincount(labels.ravel()).max())
     cut = " (pyshepseg cuts clumps at 10,000 pixels)" if largest >= 10_000 else ""
     print(f"    identical labels: {same_partition(labels, result.labels)}{cut}; {result.n_segments} segments")
+    shepseg.doShepherdSegmentation(few, clusterSubsamplePcnt=10, minSegmentSize=min_pixels)  # compilation again
     seconds, _, _ = in_turn(
         lambda: segment_image(image, min_pixels=min_pixels),
         lambda: shepseg.doShepherdSegmentation(image, minSegmentSize=min_pixels),
