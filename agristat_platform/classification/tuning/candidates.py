@@ -40,16 +40,18 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
 }
 
 
-def candidate_values(tuning: TuningSettings) -> dict[str, tuple[Any, ...]]:
+def candidate_values(tuning: TuningSettings, *, stack: bool = True) -> dict[str, tuple[Any, ...]]:
     """Values of each parameter, the default first. All are lists of few: labels by the hundred don't tell more apart.
 
     `hidden_units` are layer sizes joined by "-"; `trees_share` is the trees' part of what trees and perceptron have
     together, `boosting_share` the part of boosting in the whole vote, 0 without it. `features`: all, or those that
-    `selection.select_features` chooses among groups by statistic or by date.
+    `selection.select_features` chooses among groups by statistic or by date. Without `stack` members only vote.
     """
     values = dict(_VALUES)
     if tuning.boosting == "none":
         del values["boosting_share"]
+    if not stack:
+        del values["combine"]
     if not tuning.select_features:
         del values["features"]
     return values

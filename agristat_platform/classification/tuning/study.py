@@ -73,6 +73,8 @@ def tune(
 ) -> Tuned:
     """Look for settings that do better than the default on blocks (or seasons) held out, and fit what is chosen.
 
+    Stacking is a candidate where every fold leaves as many blocks as it needs folds of its own (`base.voting_folds`).
+
     Candidates are compared by their log loss on samples held out, crops weighted as in
     `held_out_losses.comparing_weights`, calibration taken out (`judging.losses_at_best_temperature`), with fewer trees and
     networks than the model that is fitted in the end. The one with the least is taken if it is better than the default by more than the
@@ -120,7 +122,8 @@ def tune(
     with Journal(folder, fingerprint(compared, fold, common, wanted)) as journal:
         seconds = None if wanted.minutes is None else 60 * wanted.minutes
         judge = Judge(compared, fold, common, wanted, journal, seconds)
-        found = search(judge, candidate_values(wanted), trials=wanted.trials, seed=seed, engine=wanted.engine)
+        values = candidate_values(wanted, stack=_can_stack(groups=compared.groups, fold=fold, base=common))
+        found = search(judge, values, trials=wanted.trials, seed=seed, engine=wanted.engine)
         chosen, gain = _choice(judge, found)
         model, selection = judge.fit(chosen.parameters, training_set)
         return Tuned(
@@ -133,6 +136,11 @@ def tune(
             stopped_by=found.stopped_by,
             seconds=journal.seconds,
         )
+
+
+def _can_stack(*, groups: np.ndarray, fold: np.ndarray, base: EnsembleSettings) -> bool:
+    """Whether what is left without a fold has blocks enough for out-of-fold votes."""
+    return all(len(np.unique(groups[fold != k])) >= base.voting_folds for k in range(int(fold.max()) + 1))
 
 
 def _choice(judge: Judge, found: Search) -> tuple[Trial, Mean]:

@@ -265,6 +265,13 @@ def test_bad_input_names_the_fault_or_is_left_out_and_counted(samples):
     assert alone.trials["untaught_samples"].to_pylist() == [(samples.y == "MAI").sum()]
 
 
+def test_stacking_is_no_candidate_where_blocks_are_too_few_for_it(samples):
+    few = replace(samples, groups=np.array([f"b{i % 4}" for i in range(120)]))
+    tuned = tune(few, BASE, FEW.model_copy(update={"trials": 8}), seed=4)
+    assert set(tuned.trials["combine"].to_pylist()) == {"vote"}
+    assert "combine" not in tuned.parameters
+
+
 def test_settings_of_the_region_file_are_checked():
     with pytest.raises(ValueError, match="trials"):
         TuningSettings(trials=0)
