@@ -23,6 +23,7 @@ from agristat_platform.classification.cross_validation import (
 )
 from agristat_platform.classification.ensemble import IMPORTANCE_SCHEMA, CropEnsemble
 from agristat_platform.classification.errors import (
+    BoostingMissingError,
     ClassificationError,
     EmptyClassError,
     FeatureMismatchError,
@@ -141,6 +142,7 @@ __all__ = [
     "TEACHING_DROPPED_SCHEMA",
     "Accuracy",
     "AccuracyReport",
+    "BoostingMissingError",
     "ClassificationError",
     "CropEnsemble",
     "CrossValidation",
