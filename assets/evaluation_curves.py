@@ -65,7 +65,7 @@ def in_season(of: SeasonEvaluation) -> Part:
     return Part(
         "made",
         f"{len(samples.y)} samples; features of the intervals until each day, without phenology and smoothed series, on "
-        f"segments of the whole season; {of.model_said}, {folds} folds of whole blocks, {len(of.seeds)} repeats",
+        f"segments{_filtered(of.season)} of the whole season; {of.model_said}, {folds} folds of whole blocks, {len(of.seeds)} repeats",
         tables={"in_season": table},
         pictures={
             "in_season": (evaluation.in_season_png(table, simulated=of.season.region.simulated), caption),
@@ -77,6 +77,12 @@ def in_season(of: SeasonEvaluation) -> Part:
 
 def _shown(table: pa.Table, *columns: str) -> list[dict[str, Any]]:
     return table.select(list(columns)).to_pylist()
+
+
+def _filtered(season: ModelSeason) -> str:
+    """Radar is of the whole season too where its filter takes all dates together."""
+    imagery = season.region.imagery
+    return " and radar filtered over the dates" if imagery is not None and imagery.speckle_filter is not None else ""
 
 
 def _last_days(season: ModelSeason, intervals: tuple[int, ...]) -> list[str]:

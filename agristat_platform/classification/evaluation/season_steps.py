@@ -1,7 +1,7 @@
 """Feature columns of a season in the order in which they become known, for accuracy against the date.
 
-Only columns of one interval take part (`<layer>_tNN_<statistic>`, `clear_share_tNN`): phenology and smoothed series rest on
-observations of the whole season, so that an early date would see the future in them.
+Only columns of one interval take part (`<layer>_tNN_<statistic>`, `clear_share_tNN`; `t00` is the whole season): phenology,
+percentiles and smoothed series rest on observations of all the season, so that an early date would see the future in them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from agristat_platform.classification.errors import FeatureMismatchError
 from agristat_platform.classification.labels import listed
+
+WHOLE_SEASON = 0
+"""Interval of columns about all of the season, such as percentiles."""
 
 _OF_AN_INTERVAL = re.compile(r"^.+_t(?P<interval>\d\d+)(_.+)?$")
 
@@ -42,7 +45,7 @@ def season_steps(X: npt.NDArray[np.floating], names: Sequence[str]) -> SeasonSte
     of: dict[int, list[int]] = {}
     for column, name in enumerate(names):
         match = _OF_AN_INTERVAL.match(name)
-        if match:
+        if match and int(match["interval"]) != WHOLE_SEASON:
             of.setdefault(int(match["interval"]), []).append(column)
     if len(of) < 2:
         raise FeatureMismatchError(

@@ -67,10 +67,11 @@ def test_the_learning_curve_says_whether_more_labels_help():
 
 
 def test_columns_come_in_the_order_of_their_intervals():
-    names = ["area_ha", "ndvi_t02_mean", "vv_t01_std", "ndvi_t01_mean", "clear_share_t02", "ndvi_season_peak_day"]
-    steps = season_steps(np.arange(12, dtype=np.float32).reshape(2, 6), names)
+    whole_season = ["area_ha", "b04_t00_p90", "ndvi_season_peak_day"]
+    names = ["ndvi_t02_mean", "vv_t01_std", "ndvi_t01_mean", "clear_share_t02", *whole_season]
+    steps = season_steps(np.arange(14, dtype=np.float32).reshape(2, 7), names)
     assert (steps.intervals, steps.columns) == ((1, 2), (2, 2))
-    assert steps.values[0].tolist() == [[2, 3], [1, 4]]
+    assert steps.values[0].tolist() == [[1, 2], [0, 3]]
     assert steps.values[1].tolist() == [[8, 9], [7, 10]]
 
 
