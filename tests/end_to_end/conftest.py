@@ -147,6 +147,7 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     region = simulation.smaller_region(load_catalogue(load_settings(folder, env={})).region(VALLEY))
     described = region.model_dump(mode="json", by_alias=True, exclude_none=True)
     described["survey"]["sample_size"] = 40  # of some ninety: enough for a variance in each stratum
+    described["training"]["evaluation"] |= {"repeats": 2, "dates": 3}
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
     (folder / "regions" / f"{VALLEY}.yaml").write_text(text)
     return folder
