@@ -9,6 +9,8 @@ from assets.model_choice import forget_unfinished
 from assets.model_season import LABELS_PER_CLASS, LEAST_ACCURACY, ModelSeason
 from assets.partitions import partition_of
 from assets.recognition import write_recognition
+from assets.reviewed_parcels import asset_in as reviewed_by
+from assets.reviewed_parcels import parcels_that_teach
 from assets.season_model import write_season_model
 from assets.teaching import teaching_of
 from resources.storage import StorageResource, StoredVersion
@@ -51,6 +53,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
             "features": upstream("imagery"),
             "time_series": upstream("imagery"),
             "previous_model": upstream("training", key="crop_models", mapping=previous, optional=True),
+            "reviewed_parcels": reviewed_by(),
         },
         checks=CHECKS,
     )
@@ -61,6 +64,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         features: StoredVersion,
         time_series: StoredVersion,
         previous_model: StoredVersion | None,
+        reviewed_parcels: StoredVersion | None,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
     ) -> dg.MaterializeResult:
@@ -71,9 +75,11 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
         """
         partition = partition_of(context, catalogue)
         region = catalogue.region(partition.region)
+        use_review = region.training is not None and region.training.use_review
+        taught = parcels_that_teach(reviewed_parcels, segments, wanted=use_review, log=context.log)
         season = ModelSeason(
             partition, region, catalogue.nomenclature(region.code), training_labels, segments, features, time_series,
-            previous_model,
+            previous_model, taught,
         )  # fmt: skip
         teaching = teaching_of(season)
         with storage.store.draft("crop_models", partition, stage="classification") as draft:
@@ -89,7 +95,7 @@ def build(seasons: dg.MultiPartitionsDefinition, previous: dg.PartitionMapping) 
                 catalogue=catalogue,
                 parameters=result.parameters,
                 seeds=result.seeds,
-                metadata={**result.metadata, **teaching.metadata()},
+                metadata={**result.metadata, **teaching.metadata(), "reviewed_parcels": taught.said},
                 checks=result.checks,
             )
         forget_unfinished(season, str(storage.scratch_dir))

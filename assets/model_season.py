@@ -15,6 +15,7 @@ import pyarrow as pa
 from agristat_platform import classification
 from agristat_platform.catalogue import CropNomenclature, Partition, Region, TrainingSettings
 from assets.errors import FamilyDoesNotApplyError
+from assets.reviewed_parcels import ReviewedParcels
 from resources.storage import StoredVersion
 
 LEAST_SAMPLES = 2  # a class with fewer can't be both taught and tested; the support table keeps it in sight
@@ -30,6 +31,7 @@ class ModelSeason:
     Attributes
     ----------
     previous: the crop model of a year before, None where there is none.
+    reviewed: parcels of this season that reviewers named, None or without rows where none teach.
     """
 
     partition: Partition
@@ -40,6 +42,7 @@ class ModelSeason:
     features: StoredVersion
     time_series: StoredVersion
     previous: StoredVersion | None
+    reviewed: ReviewedParcels | None = None
 
     @property
     def training(self) -> TrainingSettings:
@@ -65,28 +68,51 @@ class ModelSeason:
 
     @cached_property
     def samples(self) -> classification.TrainingSet | None:
-        """The season's labels joined to segments, or to the features that they bring; None where none were delivered."""
-        labels, training = self.labels.table("labels"), self.training
-        if not labels.num_rows:
+        """The season's labels joined to segments, or to the features that they bring; None where none were delivered.
+
+        Reviewed parcels are among them where the season's own labels teach its model; with recognition labels judge, and
+        what a reviewer named is not judged.
+        """
+        if not self._labels.num_rows:
             return None
-        if self.labels.has("series"):
+        if self.labels.has("series"):  # reviewed parcels have no series of their own
             return classification.training_set_from_series(
-                labels, self.labels.table("series"), block_size_m=training.block_size_m
+                self.labels.table("labels"), self.labels.table("series"), block_size_m=self.training.block_size_m
             )
-        segments = self.segments_near_labels
-        return classification.assemble_training_set(
-            labels,
-            segments,
-            classification.rows_of_segments(segments["segment_id"], self.features.portions("features")),
-            block_size_m=training.block_size_m,
-            use_history=training.use_history,
-        )
+        return self._joined(self._labels)
+
+    @cached_property
+    def reviewed_samples(self) -> classification.TrainingSet | None:
+        """Reviewed parcels that teach recognition, joined to segments; None where none do, or where `samples` has them."""
+        if not self.recognised or self.reviewed is None or not self.reviewed.labels.num_rows:
+            return None
+        return self._joined(self.reviewed.labels)
 
     @cached_property
     def segments_near_labels(self) -> pa.Table:
         """`segment_id` and `geometry` of the segments that the season's labels can be about, out of all there are."""
+        return self._near(self._labels)
+
+    @cached_property
+    def _labels(self) -> pa.Table:
+        delivered = self.labels.table("labels").replace_schema_metadata(None)
+        if self.recognised or self.reviewed is None or not self.reviewed.labels.num_rows:
+            return delivered
+        return pa.concat_tables([delivered.select(self.reviewed.labels.column_names), self.reviewed.labels])
+
+    def _near(self, labels: pa.Table) -> pa.Table:
         return classification.segments_near_labels(
-            self.labels.table("labels"), self.segments.portions("segments", columns=["segment_id", "geometry"])
+            labels, self.segments.portions("segments", columns=["segment_id", "geometry"])
+        )
+
+    def _joined(self, labels: pa.Table) -> classification.TrainingSet:
+        segments = self.segments_near_labels if labels is self._labels else self._near(labels)
+        return classification.assemble_training_set(
+            labels,
+            segments,
+            classification.rows_of_segments(segments["segment_id"], self.features.portions("features")),
+            block_size_m=self.training.block_size_m,
+            use_history=self.training.use_history,
         )
 
     def sizes(self, samples: classification.TrainingSet) -> dict[str, Any]:

@@ -2,69 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from agristat_platform import classification
 from agristat_platform.classification import evaluation
 from assets import checks
-from assets.errors import NoPastSeasonError
 from assets.model_season import LABELS_PER_CLASS, LEAST_ACCURACY, PAIRS, ModelResult, ModelSeason, support_by_code
 from assets.presentation import markdown_table, picture, preview, table_metadata
-from assets.teaching import Teaching, crops_before, target_curves
+from assets.recognised_segments import Recognised, recognised_schema, recognised_segments
+from assets.teaching import Teaching, ground_of
 from resources.storage import Draft
 
 RECOGNISED, GATE = "recognised", "gate"
 JUDGED_BY = "this season's labels, never taught"
-PORTION = 65_536
 OPTIONS_SHOWN = 60
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """Past seasons' answer about all segments of a season.
-
-    Attributes
-    ----------
-    past: the curves that taught it.
-    segment_ids: (m,) uint32.
-    answer: about the segments, in this order, then about labels that have a curve but no segment.
-    notes: what is to be said of the shares assumed.
-    """
-
-    past: classification.PastCurves
-    segment_ids: npt.NDArray[np.uint32]
-    answer: classification.Recognition
-    settings: classification.MemberSettings
-    notes: tuple[str, ...]
-
-    def portions(self) -> Iterator[pa.Table]:
-        """The table `recognised`, some rows at a time."""
-        schema = recognised_schema(self.answer.classes.tolist())
-        for start in range(0, len(self.segment_ids), PORTION):
-            rows = slice(start, min(start + PORTION, len(self.segment_ids)))
-            values = self.answer.probabilities[rows].astype(np.float32)
-            columns = [pa.array(column, pa.float32(), mask=np.isnan(column)) for column in values.T]
-            yield pa.Table.from_arrays([pa.array(self.segment_ids[rows]), *columns], schema=schema)
-
-    def of_samples(self, samples: classification.TrainingSet) -> npt.NDArray[np.float64]:
-        """Probabilities (n, classes) of the season's labelled samples."""
-        if samples.segment_ids is None:
-            return self.answer.probabilities[len(self.segment_ids) :]
-        order = np.argsort(self.segment_ids, kind="stable")
-        return self.answer.probabilities[order[np.searchsorted(self.segment_ids[order], samples.segment_ids)]]
-
-
-def recognised_schema(classes: list[str]) -> pa.Schema:
-    """`segment_id` and a column of probabilities a class; null where the segment's curve has no value."""
-    columns = [pa.field(code, pa.float32(), metadata={"unit": "probability"}) for code in classes]
-    return pa.schema([pa.field("segment_id", pa.uint32(), nullable=False), *columns])
 
 
 def write_recognition(season: ModelSeason, teaching: Teaching, draft: Draft, log: Any) -> ModelResult:
@@ -77,7 +33,7 @@ def write_recognition(season: ModelSeason, teaching: Teaching, draft: Draft, log
     ClassificationError
         The curves can't teach (`classification.recognise`).
     """
-    found = _recognised(season, teaching)
+    found = recognised_segments(season, teaching)
     gate, past = found.answer.gate, found.past
     log.info("the gate has %s; %d curves taught", "passed" if gate.passed else "failed", len(past))
     support = classification.class_support(past.labels.tolist(), season.nomenclature, groups=past.places.tolist())
@@ -101,7 +57,10 @@ def write_recognition(season: ModelSeason, teaching: Teaching, draft: Draft, log
     draft.write_portions(RECOGNISED, recognised_schema(found.answer.classes.tolist()), found.portions())
     draft.write_table(GATE, gate.table())
     draft.write_table("support", support)
-    draft.write_table("taught_ground", teaching.taught_ground(set(past.seasons.tolist())), crs=season.region.crs)
+    ground = [teaching.taught_ground(set(past.seasons.tolist()))]
+    if season.reviewed_samples is not None:
+        ground.append(ground_of(season, season.reviewed_samples))
+    draft.write_table("taught_ground", pa.concat_tables(ground), crs=season.region.crs)
     draft.write_json("model_card", card.document())
     draft.write_bytes("model_card.md", text.encode())
     return ModelResult(
@@ -190,69 +149,15 @@ def held_out_accuracy(gate: classification.Gate) -> float:
     return tried[-1] if tried else float("nan")
 
 
-def _recognised(season: ModelSeason, teaching: Teaching) -> Recognised:
-    wanted, training = season.training.recognition, season.training
-    if teaching.form is None or teaching.carried is None or not teaching.carried.num_rows:
-        raise _no_past(season, teaching)
-    past = classification.past_curves(
-        teaching.carried, seasons=wanted.seasons, crops=wanted.crops, least_samples=wanted.least_samples
-    )
-    if not len(past):
-        raise _no_past(season, teaching, f"of {teaching.carried.num_rows} curves none may teach: {past.dropped_counts}")
-    shares, notes = classification.assumed_shares(past, wanted.target_shares)
-    without_segment = season.samples is not None and season.samples.segment_ids is None
-    ids, target = target_curves(season, teaching.form, teaching.curves if without_segment else None)
-    histories = histories_of(season, past, ids, without_segment=len(target) - len(ids))
-    given = {name: getattr(wanted, name) for name in ("trees", "rounds", "bags")}
-    settings = classification.MemberSettings(**{name: value for name, value in given.items() if value is not None})
-    answer = classification.recognise(
-        past.series,
-        past.labels.tolist(),
-        past.seasons.tolist(),
-        target,
-        places=past.places.tolist(),
-        **histories,
-        target_shares=shares,
-        seed=training.seed,
-        settings=settings,
-    )
-    return Recognised(past, ids, answer, settings, notes)
-
-
-def histories_of(
-    season: ModelSeason,
-    past: classification.PastCurves,
-    segment_ids: npt.NDArray[np.integer[Any]],
-    *,
-    without_segment: int = 0,
-) -> dict[str, Any]:
-    """Arguments of `recognise` about the crops of a year before; none where no past curve has any."""
-    if not any(past.histories):
-        return {}
-    target = crops_before(season, segment_ids, without_segment=without_segment)
-    return {"histories": past.histories, "target_histories": target}
-
-
-def _no_past(season: ModelSeason, teaching: Teaching, why: str | None = None) -> NoPastSeasonError:
-    year_before = season.region.homologous(season.partition.season)
-    lost = sum(row[0] < season.partition.season for row in teaching.dropped)
-    reason = why or teaching.lacking or f"crop_models of {year_before} has no curves that fit ({lost} were left out)"
-    if season.previous is None:
-        reason = f"crop_models of {year_before} was never materialised"
-    return NoPastSeasonError(
-        f"no past season can teach recognition: {reason}",
-        where=str(season.partition),
-        remedy=f"Materialise crop_models of {year_before} from its own labels first, and set training.recognition.first_season "
-        f"to {season.partition.season} or later, or training.model to ensemble",
-    )
-
-
 def _judged(season: ModelSeason, found: Recognised) -> _Judged | None:
     samples = season.samples
     if samples is None:
         return None
     probabilities = found.of_samples(samples)
     named = np.asarray(np.isfinite(probabilities).all(axis=1))
+    reviewed = None if season.reviewed_samples is None else season.reviewed_samples.segment_ids
+    if reviewed is not None and samples.segment_ids is not None:
+        named &= ~np.isin(samples.segment_ids, reviewed)  # a reviewer told those
     if not named.any():
         return None
     classes = found.answer.classes

@@ -1,5 +1,7 @@
 """review_decisions: what reviewers decided, with who and when; what can be used of it, and what it teaches the next model."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,7 +9,7 @@ import pyarrow.compute as pc
 from agristat_platform import classification
 from agristat_platform.catalogue import Catalogue
 from agristat_platform.classification import review
-from assets import checks
+from assets import checks, reviewed_parcels
 from assets.families import asset_family, check
 from assets.materialisation import materialised, upstream
 from assets.partitions import partition_of
@@ -50,7 +52,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
         segments: StoredVersion,
         catalogue: dg.ResourceParam[Catalogue],
         storage: StorageResource,
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult]:
         """Decisions that can be used, one a parcel, and those that can't, each with its reason; labels for the next model.
 
         Without any decision yet there are empty tables, and checks that warn.
@@ -84,7 +86,7 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
             draft.write_table("progress", progress.table)
             draft.write_table("labels", labels, crs=region.crs)
             audit = progress.table.slice(0, 1).to_pylist()[0]
-            return materialised(
+            result = materialised(
                 context,
                 draft,
                 region=region,
@@ -132,6 +134,9 @@ def build(seasons: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
                     ),
                 ],
             )
+        yield result
+        # Dagster takes the next event only after it has published the one before
+        reviewed_parcels.report(context, storage.store.current("review_decisions", partition))
 
     return review_decisions
 

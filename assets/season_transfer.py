@@ -13,7 +13,8 @@ import numpy as np
 from agristat_platform import classification
 from assets.layers import folder_of
 from assets.model_season import ModelSeason
-from assets.recognition import GATE, gate_metadata, histories_of
+from assets.recognised_segments import histories_of
+from assets.recognition import GATE, gate_metadata
 from assets.teaching import Teaching
 from resources.storage import Draft
 

@@ -86,18 +86,21 @@ def teaching_of(season: ModelSeason) -> Teaching:
     dropped: list[classification.DroppedCurve] = []
     if form is not None and before is not None:
         carried, dropped = classification.carried_rows(before, form, season.partition.season, season.nomenclature.codes)
-    if form is not None and samples is not None and curves is not None:
-        own, without = classification.season_rows(
-            samples,
-            curves,
-            form,
-            season.partition.season,
-            block_size_m=season.training.block_size_m,
-            previous=crops_before(season, samples.segment_ids),
-        )
-        dropped = [*dropped, *without]
-    if samples is not None:
-        names = (samples.dropped[name].to_pylist() for name in samples.dropped.column_names)
+    for labelled, of_labelled in ((samples, curves), (season.reviewed_samples, _reviewed_curves(season, form))):
+        if labelled is None:
+            continue
+        if form is not None and of_labelled is not None:
+            rows, without = classification.season_rows(
+                labelled,
+                of_labelled,
+                form,
+                season.partition.season,
+                block_size_m=season.training.block_size_m,
+                previous=crops_before(season, labelled.segment_ids),
+            )
+            own = rows if own is None else pa.concat_tables([own, rows])
+            dropped = [*dropped, *without]
+        names = (labelled.dropped[name].to_pylist() for name in labelled.dropped.column_names)
         dropped = [*dropped, *((season.partition.season, *row) for row in zip(*names, strict=True))]
     return Teaching(form, carried, own, curves, _ground(season), tuple(dropped), lacking)
 
@@ -179,6 +182,19 @@ def _curves(
     return form, None if samples is None else curves, None
 
 
+def _reviewed_curves(season: ModelSeason, form: classification.CurveForm | None) -> npt.NDArray[np.float32] | None:
+    """Curves of the parcels that reviewers named, where recognition learns from them."""
+    samples = season.reviewed_samples
+    if form is None or samples is None or samples.segment_ids is None:
+        return None
+    row = {int(segment): i for i, segment in enumerate(samples.segment_ids)}
+    found = np.full((len(row), *form.shape), np.nan, dtype=np.float32)
+    for ids, curves in _portions(season, form):
+        for at in np.flatnonzero(np.isin(ids, samples.segment_ids)):
+            found[row[int(ids[at])]] = curves[at]
+    return found
+
+
 def _past_form(previous: StoredVersion | None) -> classification.CurveForm | None:
     return None if previous is None or not previous.has(TABLE) else classification.form_of(previous.table(TABLE))
 
@@ -188,9 +204,14 @@ def _ground(season: ModelSeason) -> pa.Table:
     parts = [GROUND_SCHEMA.empty_table()]
     if season.previous is not None and season.previous.has(GROUND):
         parts.append(season.previous.table(GROUND).replace_schema_metadata(None).cast(GROUND_SCHEMA))
-    if season.samples is not None:
-        segments = season.segments.table("segments", columns=["segment_id", "geometry"])
-        own = classification.taught_ground(season.samples, segments)
-        name = pa.array([season.partition.season] * own.num_rows, pa.string())
-        parts.append(pa.Table.from_arrays([name, *own.columns], schema=GROUND_SCHEMA))
+    for samples in (season.samples, season.reviewed_samples):
+        if samples is not None:
+            own = ground_of(season, samples)
+            name = pa.array([season.partition.season] * own.num_rows, pa.string())
+            parts.append(pa.Table.from_arrays([name, *own.columns], schema=GROUND_SCHEMA))
     return pa.concat_tables(parts)
+
+
+def ground_of(season: ModelSeason, samples: classification.TrainingSet) -> pa.Table:
+    """What samples of the season cover (`classification.TAUGHT_GROUND_SCHEMA`)."""
+    return classification.taught_ground(samples, season.segments.table("segments", columns=["segment_id", "geometry"]))

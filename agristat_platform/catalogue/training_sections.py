@@ -115,6 +115,9 @@ class TrainingSettings(Section):
         season's labels, where there are any, only judge.
     recognition:
         See `RecognitionSettings`.
+    use_review:
+        Parcels that reviewers of this season named teach as well (never audited ones): its ensemble, or recognition beside
+        past seasons' curves.
     tuning:
         A search for the ensemble's settings, see `TuningSettings`; None: the platform's defaults.
     evaluation:
@@ -131,6 +134,7 @@ class TrainingSettings(Section):
     use_history: bool = False
     model: Literal["ensemble", "recognition"] = "ensemble"
     recognition: RecognitionSettings = RecognitionSettings()
+    use_review: bool = False
     tuning: TuningSettings | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
 

@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from agristat_platform.operations.errors import PortInUseError
 from agristat_platform.operations.serving import dagster_ui, port_is_free
+from assets import reviewed_parcels
 from assets.families import FAMILIES
 from assets.past_crop_maps import YEARS_BEFORE
 
@@ -88,8 +89,10 @@ def test_code_location_loads_without_error(ui):
 
 def test_families_are_listed_by_group_with_regions_and_seasons(ui, demo):
     nodes = {node["assetKey"]["path"][-1]: node for node in ui.ask(NODES)["assetNodes"]}
-    # Crop maps looked back at are external assets: events that crop_maps reports, nothing that can be materialised.
+    # Crop maps looked back at, and reviews read by the season's model, are external assets: events that crop_maps and
+    # review_decisions report, nothing that can be materialised.
     family_of = {**{name: name for name in FAMILIES}, **dict.fromkeys(YEARS_BEFORE, "crop_maps")}
+    family_of[reviewed_parcels.NAME] = reviewed_parcels.STORED_AS
     assert {name: node["groupName"] for name, node in nodes.items()} == {
         name: FAMILIES[family].group for name, family in family_of.items()
     }

@@ -37,7 +37,7 @@ GRAPH = {
     "crop_models": (
         "classification",
         "earth-observation",
-        "crop_models features segments time_series training_labels",
+        "crop_models features reviewed_parcels segments time_series training_labels",
         "no_leakage_between_folds! cross_validated_accuracy class_support gate_passed!",
     ),
     "model_evaluation": (
@@ -87,6 +87,7 @@ GRAPH = {
     ),
 }
 EXTERNAL = {"past_crop_maps": 1, "older_crop_maps": 2}  # years before
+OF_THE_SEASON = "reviewed_parcels"  # external as well, and read by the season's own model
 KINDS = {
     "scenes": {"stac", "parquet"},
     "composites": {"cog", "parquet"},
@@ -128,7 +129,7 @@ def test_definitions_can_be_loaded_and_every_job_resolved(definitions):
 
 
 def test_there_are_these_assets_and_no_others(graph):
-    made = {key.to_user_string() for key in graph.get_all_asset_keys()} - set(EXTERNAL)
+    made = {key.to_user_string() for key in graph.get_all_asset_keys()} - {*EXTERNAL, OF_THE_SEASON}
     assert made == set(GRAPH) == set(FAMILIES)
 
 
@@ -142,6 +143,14 @@ def test_features_look_back_at_crop_maps_through_assets_that_nothing_makes(graph
     mapping = definitions.resolve_assets_def("features").get_partition_mapping(dg.AssetKey(name))
     window = mapping.downstream_mappings_by_upstream_dimension["season"].partition_mapping
     assert (window.start_offset, window.end_offset) == (-2 * years, -2 * years)
+
+
+def test_a_season_s_model_reads_its_reviews_through_an_asset_that_nothing_makes(graph, definitions):
+    node = graph.get(dg.AssetKey(OF_THE_SEASON))
+    assert node.is_external
+    assert not node.parent_keys
+    assert {key.to_user_string() for key in node.child_keys} == {"crop_models"}
+    assert definitions.resolve_assets_def("crop_models").get_partition_mapping(dg.AssetKey(OF_THE_SEASON)) is None
 
 
 @pytest.mark.parametrize("name", GRAPH)

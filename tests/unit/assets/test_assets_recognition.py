@@ -16,6 +16,7 @@ from agristat_platform.catalogue import Partition, RecognitionSettings, Training
 from assets.errors import NoPastSeasonError
 from assets.model_season import ModelSeason
 from assets.recognition import JUDGED_BY, write_recognition
+from assets.reviewed_parcels import ReviewedParcels, parcels_that_teach
 from assets.season_transfer import RECOGNITION, transfer
 from assets.teaching import teaching_of
 from resources.storage import Store
@@ -197,3 +198,73 @@ def test_what_hinders_the_figure_beside_a_model_is_told_and_stops_nothing(season
     for more, said in (({"compared": False}, "compared is false"), ({}, "no past season with labelled curves")):
         other = season_of(SECOND, before if more else None, **more)
         assert said in transfer(other, teaching_of(other), other.samples, LOG).said
+
+
+def test_parcels_that_reviewers_named_teach_recognition_and_are_not_judged(season_of, store):
+    season = season_of(SECOND, season_of.taught(FIRST), labelled=False)
+    shapes = season.segments.table("segments")["geometry"].to_pylist()
+    rows = [
+        {"label_id": f"review/1/{segment}", "crop_code": "RAP", "geometry": shapes[segment - 1]}
+        for segment in (3, 8, 21, 30)
+    ]
+    reviewed = ReviewedParcels(classification.label_table(rows), "4 parcels teach")
+    assert reviewed.segment_ids.tolist() == [3, 8, 21, 30]
+    season = dataclasses.replace(season, reviewed=reviewed)
+    assert season.samples is None
+    teaching = teaching_of(season)
+    own = teaching.own
+    assert own["label_id"].to_pylist() == [row["label_id"] for row in rows]
+    features = season.features.table("features").take([2, 7, 20, 29])
+    expected, _ = classification.curves_of_columns(classification.column_matrix(features, COLUMNS), COLUMNS)
+    np.testing.assert_array_equal(classification.curves_of(own), expected)
+    draft = store.draft("crop_models", season.partition, stage="classification")
+    write_recognition(season, teaching, draft, LOG)
+    table = written(draft, "recognised")
+    assert "RAP" in table.column_names
+    assert [table["RAP"][segment - 1].as_py() for segment in (3, 8, 21, 30)] == [1.0] * 4
+    ground = written(draft, "taught_ground")
+    assert {row["name"] for row in ground.to_pylist()} >= {"review/1/3", "3", "30"}
+    assert "4 parcels of this season that reviewers named taught as well" in draft.path("model_card.md").read_text()
+
+
+def test_reviews_of_other_segments_do_not_teach(season_of, store, caplog):
+    season = season_of(SECOND)
+    labels = classification.label_table([{"label_id": "review/1/3", "crop_code": "RAP", "geometry": None}])
+
+    def decisions(segments):
+        with store.draft("review_decisions", season.partition, stage="review") as draft:
+            draft.write_table("labels", labels)
+            draft.add_input(segments)
+        return store.publish(draft, draft.manifest(run_id="run"))
+
+    def asked(version, wanted=True):
+        return parcels_that_teach(version, season.segments, wanted=wanted, log=LOG)
+
+    known = decisions(season.segments)
+    assert asked(known).segment_ids.tolist() == [3]
+    assert asked(known, wanted=False).labels.num_rows == 0
+    assert "nothing of this season was reviewed" in asked(None).said
+    other = asked(decisions(season.features))
+    assert other.labels.num_rows == 0
+    assert "about other segments" in other.said
+    assert "about other segments" in caplog.text
+
+
+def test_reviewed_parcels_are_samples_of_a_season_whose_own_labels_teach(season_of):
+    season = season_of(SECOND)
+    rows = [
+        {"label_id": f"review/1/{i + 1}", "crop_code": CROPS[i % 3], "geometry": shape}
+        for i, shape in enumerate(season.segments.table("segments")["geometry"].to_pylist())
+    ]
+    table = classification.label_table(rows)
+    ensemble = season.region.training.model_copy(update={"model": "ensemble"})
+    region = season.region.model_copy(update={"training": ensemble})
+    without_series = season_of(THIRD, labelled=False).labels
+    taught = dataclasses.replace(
+        season, region=region, labels=without_series, reviewed=ReviewedParcels(table.slice(0, 12), "12 parcels teach")
+    )
+    assert taught.samples.label_ids.tolist() == [row["label_id"] for row in rows[:12]]
+    assert taught.reviewed_samples is None
+    judged = dataclasses.replace(taught, region=season.region)
+    assert judged.samples is None
+    assert judged.reviewed_samples.label_ids.tolist() == [row["label_id"] for row in rows[:12]]
