@@ -98,7 +98,9 @@ class ModelSeason:
         delivered = self.labels.table("labels").replace_schema_metadata(None)
         if self.recognised or self.reviewed is None or not self.reviewed.labels.num_rows:
             return delivered
-        return pa.concat_tables([delivered.select(self.reviewed.labels.column_names), self.reviewed.labels])
+        # a delivered file may say that its columns can be empty
+        own = delivered.select(classification.LABELS_SCHEMA.names).cast(classification.LABELS_SCHEMA)
+        return pa.concat_tables([own, self.reviewed.labels])
 
     def _near(self, labels: pa.Table) -> pa.Table:
         return classification.segments_near_labels(

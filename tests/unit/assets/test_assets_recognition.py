@@ -268,3 +268,29 @@ def test_reviewed_parcels_are_samples_of_a_season_whose_own_labels_teach(season_
     judged = dataclasses.replace(taught, region=season.region)
     assert judged.samples is None
     assert judged.reviewed_samples.label_ids.tolist() == [row["label_id"] for row in rows[:12]]
+
+
+def test_delivered_labels_and_reviewed_parcels_teach_together(season_of, store):
+    season = season_of(SECOND)
+    shapes = season.segments.table("segments")["geometry"].to_pylist()
+    rows = [
+        {"label_id": f"{kind}/1/{i + 1}", "crop_code": CROPS[i % 3], "geometry": shapes[i]}
+        for kind, numbers in (("field", range(10)), ("review", range(9, 15)))
+        for i in numbers
+    ]
+    table = classification.label_table(rows)
+    # as training_labels publishes them: columns that may be null by their type
+    loose = pa.schema([pa.field(field.name, field.type) for field in table.schema])
+    with store.draft("training_labels", season.partition, stage="test") as draft:
+        draft.write_table("labels", table.slice(0, 10).cast(loose), crs="EPSG:32630")
+    delivered = store.publish(draft, draft.manifest(run_id="run"))
+    ensemble = season.region.training.model_copy(update={"model": "ensemble"})
+    taught = dataclasses.replace(
+        season,
+        region=season.region.model_copy(update={"training": ensemble}),
+        labels=delivered,
+        reviewed=ReviewedParcels(table.slice(10), "6 parcels teach"),
+    )
+    samples = taught.samples
+    assert samples.segment_ids.tolist() == list(range(1, 16))  # segment 10 once, though both name it
+    assert samples.dropped_counts == {"same_segment": 1}
