@@ -203,3 +203,24 @@ def test_crops_that_are_not_asked_for_are_not_recognised(fresh):
     assert card["gate"]["chosen"]["prior"] == "given"
     assert card["taught_on"]["dropped"]["not_among_crops"] > 0
     assert pq.read_schema(stored.path("recognised.parquet")).field("segment_id").type == "uint32"
+
+
+def test_what_reviewers_named_teaches_the_same_season_s_model_when_asked(fresh, demo):
+    def taught_by_review(region):
+        region["training"] |= {"use_review": True}
+        region["training"]["recognition"] = {"compared": False}
+
+    decided = demo.stored("review_decisions", SECOND).table("labels")["label_id"].to_pylist()
+    assert decided
+    installation = fresh(taught_by_review)
+    with dg.DagsterInstance.ephemeral() as instance:
+        installation.materialise(SECOND, "crop_models", instance=instance)
+        shown = metadata_of(instance, "crop_models")
+    assert shown["reviewed_parcels"].value == f"{len(decided)} parcels teach"
+    stored = installation.stored("crop_models", SECOND)
+    assert "review_decisions" in {record.asset for record in stored.manifest.inputs}
+    ground = set(stored.table("taught_ground")["name"].to_pylist())
+    teaching = set(stored.table("teaching_series")["label_id"].to_pylist())
+    assert ground & set(decided) == teaching & set(decided) != set()
+    before = demo.stored("crop_models", SECOND)
+    assert not set(before.table("teaching_series")["label_id"].to_pylist()) & set(decided)
