@@ -100,7 +100,10 @@ class ModelSeason:
             return delivered
         # a delivered file may say that its columns can be empty
         own = delivered.select(classification.LABELS_SCHEMA.names).cast(classification.LABELS_SCHEMA)
-        return pa.concat_tables([own, self.reviewed.labels])
+        # the same ground under two labels could stand on both sides of a fold
+        taken = {leak.validation for leak in classification.leakage(own, self.reviewed.labels)}
+        new = [name not in taken for name in self.reviewed.labels["label_id"].to_pylist()]
+        return pa.concat_tables([own, self.reviewed.labels.filter(pa.array(new, pa.bool_()))])
 
     def _near(self, labels: pa.Table) -> pa.Table:
         return classification.segments_near_labels(

@@ -95,4 +95,6 @@ def parcels_that_teach(
         log.warning("reviewed parcels are %s", said)
         return ReviewedParcels(none, said)
     table = decisions.table("labels").replace_schema_metadata(None).select(classification.LABELS_SCHEMA.names)
-    return ReviewedParcels(table.cast(classification.LABELS_SCHEMA), f"{table.num_rows} parcels teach")
+    return ReviewedParcels(
+        table.cast(classification.LABELS_SCHEMA), f"{table.num_rows} parcels teach, but where labels cover their ground"
+    )

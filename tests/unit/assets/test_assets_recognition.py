@@ -293,4 +293,7 @@ def test_delivered_labels_and_reviewed_parcels_teach_together(season_of, store):
     )
     samples = taught.samples
     assert samples.segment_ids.tolist() == list(range(1, 16))  # segment 10 once, though both name it
-    assert samples.dropped_counts == {"same_segment": 1}
+    assert "review/1/10" not in samples.label_ids
+    halves = np.isin(samples.label_ids, [row["label_id"] for row in rows[10:]]).astype(int)
+    ground = [leak for leak in classification.fold_leakage(samples, halves) if leak.kind == "overlap"]
+    assert not ground
