@@ -216,7 +216,7 @@ def test_what_reviewers_named_teaches_the_same_season_s_model_when_asked(fresh, 
     with dg.DagsterInstance.ephemeral() as instance:
         installation.materialise(SECOND, "crop_models", instance=instance)
         shown = metadata_of(instance, "crop_models")
-    assert shown["reviewed_parcels"].value == f"{len(decided)} parcels teach"
+    assert shown["reviewed_parcels"].value == f"{len(decided)} parcels teach, but where labels cover their ground"
     stored = installation.stored("crop_models", SECOND)
     assert "review_decisions" in {record.asset for record in stored.manifest.inputs}
     ground = set(stored.table("taught_ground")["name"].to_pylist())
