@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import itertools
 import json
 import os
@@ -68,14 +69,24 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def ui(demo):
+def served(demo, tmp_path_factory):
+    """The demo's home copied, store and Dagster's records: what is launched here is not what other tests read."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(demo.settings.home, home, ignore=shutil.ignore_patterns("archive"))
+    (home / "archive").symlink_to(demo.settings.archive_dir, target_is_directory=True)
+    settings = dataclasses.replace(demo.settings, home=home, store_uri=str(home / "store"))
+    return dataclasses.replace(demo, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def ui(served):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")
-        for name, value in demo.environment.items():
+        for name, value in served.environment.items():
             patch.setenv(name, value)
-        port = free_port()
-        with dagster_ui(demo.settings, host="127.0.0.1", port=port) as url:
-            with pytest.raises(PortInUseError, match=str(port)), dagster_ui(demo.settings, host="127.0.0.1", port=port):
+        port, settings = free_port(), served.settings
+        with dagster_ui(settings, host="127.0.0.1", port=port) as url:
+            with pytest.raises(PortInUseError, match=str(port)), dagster_ui(settings, host="127.0.0.1", port=port):
                 pass
             yield Ui(url)
         assert port_is_free("127.0.0.1", port)
@@ -105,9 +116,9 @@ def test_families_are_listed_by_group_with_regions_and_seasons(ui, demo):
         assert [owner["team"] for owner in node["owners"]] == [FAMILIES[name].owner.removeprefix("team:")]
 
 
-def test_a_run_launched_from_the_ui_materialises_one_partition(ui, demo):
+def test_a_run_launched_from_the_ui_materialises_one_partition(ui, served):
     chosen = ["survey_samples", "field_data", "official_estimates"]
-    before = {name: demo.stored(name, SECOND) for name in chosen}
+    before = {name: served.stored(name, SECOND) for name in chosen}
     launched = ui.ask(
         LAUNCH,
         **{
@@ -144,7 +155,7 @@ def test_a_run_launched_from_the_ui_materialises_one_partition(ui, demo):
         assert shown["runId"] == run_id
         texts = {entry["label"]: entry.get("text") for entry in shown["metadataEntries"]}
         assert "SIMULATED" in texts["data"]
-        after = demo.stored(name, SECOND)
+        after = served.stored(name, SECOND)
         assert after.run_id == run_id
         assert texts["version"] == after.version == before[name].version  # another process, the same bytes
 
