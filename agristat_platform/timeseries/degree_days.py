@@ -107,7 +107,7 @@ def cumulative_degree_days(daily: Any, days: Sequence[int] | np.ndarray) -> np.n
 
 def _above(low: np.ndarray, high: np.ndarray, threshold: float) -> np.ndarray:
     """Mean height above a threshold of a triangle between two temperatures, in °C (a day's area, °C d)."""
-    span = np.where(high > low, high - low, 1.0)
+    span = np.where((low < threshold) & (threshold < high), high - low, 1.0)
     part = (high - threshold) ** 2 / (2.0 * span)
     whole = (low + high) / 2.0 - threshold
     warmth = np.where(low >= threshold, whole, np.where(high <= threshold, 0.0, part))

@@ -4,15 +4,19 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agristat_platform.features.segmentation_image.interval_choice import AS_CLEAR, spread_intervals
 
 
 def mean_squared_distance(taken, first, last):
-    """By brute force: many moments of the season, each to the nearest middle of an interval taken."""
-    moments = np.linspace(first - 0.5, last + 0.5, 4001)
+    """By brute force: many moments of the season, each to the nearest middle of an interval taken.
+
+    Moments are the middles of hundredths of an interval. Where the nearest one changes lies on an edge between them, so that the
+    error of the sum is the same for every choice, and equal ones stay equal.
+    """
+    moments = first - 0.5 + (np.arange(100 * (last - first + 1)) + 0.5) / 100
     return (np.abs(moments[:, None] - np.array(taken)).min(axis=1) ** 2).mean()
 
 
@@ -47,6 +51,12 @@ def test_a_percentage_point_is_no_difference_and_more_is_one():
     assert spread_intervals({1: 0.8, 2: 0.8, 3: 0.9, 4: 0.8, 5: 0.8, 6: 0.8, 7: 0.8}, 2) == (3, 6)
 
 
+def test_of_equal_spreads_the_earlier_is_taken():
+    # 5³ + 2·2³ + 2·4³ + 7³ = 5³ + 2·6³ + 2·3³ + 1 = 612
+    assert spread_intervals({1: 0.5, 3: 0.8, 5: 0.8, 9: 0.8, 12: 0.8}, 3) == (3, 5, 9)
+    assert mean_squared_distance((3, 5, 9), 1, 12) == pytest.approx(mean_squared_distance((3, 9, 12), 1, 12), abs=1e-9)
+
+
 def test_all_are_taken_where_there_are_no_more():
     assert spread_intervals({3: 0.1, 1: 0.9}, 2) == (1, 3)
     assert spread_intervals({3: 0.1, 1: 0.9}, 7) == (1, 3)
@@ -58,6 +68,7 @@ def test_all_are_taken_where_there_are_no_more():
     st.dictionaries(st.integers(1, 12), st.sampled_from([0.5, 0.795, 0.8, 0.81, 0.822, 0.9]), min_size=1),
     st.integers(1, 8),
 )
+@example({1: 0.5, 3: 0.795, 5: 0.795, 9: 0.795, 12: 0.795}, 3)
 def test_no_other_choice_of_equally_clear_ones_stands_better_for_the_season(shares, number):
     taken = spread_intervals(shares, number)
     assert len(taken) == min(number, len(shares))

@@ -46,7 +46,17 @@ def definitions(settings):
     ("partition", "selection", "chosen"),
     [
         (VALLEY, "scenes", "scenes"),
-        (VALLEY, "crop_maps+", "crop_maps survey_samples map_accuracy official_estimates"),
+        (
+            VALLEY,
+            "crop_maps+",
+            "crop_maps survey_samples map_accuracy official_estimates review_samples reviewed_maps",
+        ),
+        (
+            VALLEY,
+            "crop_maps*",  # everything downstream, not one step only
+            "crop_maps survey_samples field_data map_accuracy official_estimates review_samples review_decisions "
+            "reviewed_maps",
+        ),
         (VALLEY, "+segments", "composites segments"),
         (VALLEY, "field_data, scenes", "scenes field_data"),
         (IOWA, None, "survey_samples field_data official_estimates"),
