@@ -19,7 +19,7 @@ from agristat_platform.classification.cross_season.curve_features import curve_f
 from agristat_platform.classification.cross_season.curves import warp_in_time
 from agristat_platform.classification.cross_season.kernel_head import KernelHead, fit_kernel_head
 
-MEMBERS = ("trees", "kernels", "warped_trees", "warped_boosting")
+MEMBERS = ("trees", "boosting", "kernels", "warped_trees", "warped_boosting")
 _BATCH = 8_192  # target series described at once
 
 
@@ -31,8 +31,9 @@ class MemberSettings:
     ----------
     trees:
         Extremely randomised trees; √columns are tried at a split. The final ensemble's bags share them.
-    rounds, learning_rate, leaves:
-        Of the boosted trees; a tenth of the columns, in 63 bins, is tried at a node.
+    rounds, learning_rate, warped_leaves, leaves:
+        Of the boosted trees; those on series as they are have twice the rounds and trees of `leaves`, those on warped copies
+        trees of `warped_leaves`, with a tenth of the columns, in 63 bins, tried at a node.
     kernel_columns:
         Shares of positive values that the convolution kernels give, about.
     copies:
@@ -49,7 +50,8 @@ class MemberSettings:
     trees: int = 200
     rounds: int = 40
     learning_rate: float = 0.1
-    leaves: int = 6
+    warped_leaves: int = 6
+    leaves: int = 15
     kernel_columns: int = 2_520
     copies: int = 3
     warped_rows: int = 30_000
@@ -102,8 +104,8 @@ class Members:
     def _of(self, curves: Curves) -> np.ndarray:
         columns = curve_features(curves.values)
         shares = self.kernels.transform((curves.values - self.centre) / self.scale, curves.support)
-        trees, *warped = (model.predict_proba(columns) for model in self.tree_models)
-        return np.stack([trees, self.head.probabilities(shares), *warped])
+        trees, boosting, *warped = (model.predict_proba(columns) for model in self.tree_models)
+        return np.stack([trees, boosting, self.head.probabilities(shares), *warped])
 
 
 def fit_members(
@@ -140,10 +142,15 @@ def fit_members(
     label = np.concatenate([classes, *(classes[copied] for _ in copies)])
     twice = min(len(columns) + len(copied), len(table))
     boosted = spread(label[:twice], chosen.warped_rows // 3, seed)
+    plain = spread(classes, chosen.warped_rows // 3, seed)
+    rounds, rate = chosen.rounds, chosen.learning_rate
+    boosting = _boosting(len(plain), 2 * rounds, rate, seed, leaves=chosen.leaves, columns=0.2, bins=255)
+    warped_boosting = _boosting(len(boosted), rounds, rate, seed, leaves=chosen.warped_leaves, columns=0.1, bins=63)
     tree_models = (
         fit_trees(columns, classes, chosen, seed),
+        boosting.fit(columns[plain], classes[plain]),
         fit_trees(table, label, chosen, seed),
-        _fit_boosting(table[boosted], label[boosted], chosen, seed),
+        warped_boosting.fit(table[boosted], label[boosted]),
     )
     keep = spread(classes, chosen.head_samples, seed)
     centre, scale = curves.values.mean(axis=(0, 1)), curves.values.std(axis=(0, 1))
@@ -179,18 +186,20 @@ def fit_trees(columns: np.ndarray, classes: np.ndarray, settings: MemberSettings
     return model.fit(columns, classes)
 
 
-def _fit_boosting(columns: np.ndarray, classes: np.ndarray, settings: MemberSettings, seed: int) -> Any:
-    model = HistGradientBoostingClassifier(
-        max_iter=settings.rounds,
-        learning_rate=settings.learning_rate,
-        max_leaf_nodes=settings.leaves,
-        min_samples_leaf=min(10, max(len(classes) // 20, 1)),
-        max_features=0.1,
-        max_bins=63,
+def _boosting(
+    samples: int, rounds: int, rate: float, seed: int, *, leaves: int, columns: float, bins: int
+) -> HistGradientBoostingClassifier:
+    """Unfitted boosted trees for so many samples; `columns` is the share of the columns tried at a node."""
+    return HistGradientBoostingClassifier(
+        max_iter=rounds,
+        learning_rate=rate,
+        max_leaf_nodes=leaves,
+        min_samples_leaf=min(10, max(samples // 20, 1)),
+        max_features=columns,
+        max_bins=bins,
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(columns, classes)
 
 
 def spread(labels: np.ndarray, most: int, seed: int, *, each: int = 1) -> np.ndarray:

@@ -10,9 +10,9 @@ from agristat_platform.classification.cross_season.priors import adjusted, share
 
 # Weights of the members in the vote, in the order of `members.MEMBERS`.
 AUGMENTATIONS = {
-    "both": (1.0, 1.0, 2.0, 0.5),
-    "plain": (1.0, 1.0, 0.0, 0.0),
-    "warped": (0.0, 1.0, 2.0, 0.5),
+    "both": (1.0, 1.0, 1.0, 2.0, 0.5),
+    "plain": (1.0, 1.0, 1.0, 0.0, 0.0),
+    "warped": (0.0, 0.0, 1.0, 2.0, 0.5),
 }
 PRIORS = ("shrunken_em", "uniform", "training", "last_season", "em", "bbse")
 ALIGNMENTS = ("fitted_shift", "none")
